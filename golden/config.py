@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""Named configurations of the machine: reads ``spec/configs.toml`` and checks the legal ranges.
+
+Every tool (RTL builds, golden model, packer, testbenches, host) gets its parameters from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SPEC_DIR = Path(__file__).resolve().parent.parent / "spec"
+CONFIG_FILE = SPEC_DIR / "configs.toml"
+
+
+class ConfigError(ValueError):
+    """A configuration breaks a rule; the text names file, field, value and what is legal."""
+
+
+def clog2(value: int) -> int:
+    """Verilog's ``$clog2``: bits needed to count ``value`` states (0 for 0 and 1)."""
+    return max(0, value - 1).bit_length()
+
+
+def _power_of_two(value: int) -> bool:
+    return value > 0 and value & (value - 1) == 0
+
+
+@dataclass(frozen=True)
+class Config:
+    """One configuration of the machine; fields in capitals are the RTL parameters of the same name.
+
+    Attributes:
+        name: Section of ``spec/configs.toml`` (or ``name*`` after :meth:`override`).
+        source: File it came from, for error messages.
+    """
+
+    name: str
+    T: int
+    NUM_TPPES: int
+    CHUNK_W: int
+    SLICE_W: int
+    WEIGHT_W: int
+    ACC_W: int
+    MEM_W: int
+    K_MAX: int
+    LAGGY: int
+    FIFO_DEPTH: int
+    AXI_W: int
+    LINE_W: int
+    NUM_BANKS: int
+    NUM_WAYS: int
+    NUM_SETS: int
+    OUTSTANDING: int
+    OUT_ENTRIES: int
+    NUM_SLOTS: int
+    source: str = "spec/configs.toml"
+
+    # ---- derived numbers -------------------------------------------------------------------
+    @property
+    def word_w(self) -> int:
+        """Bits of a stored packed word: the power of two at or above T."""
+        return 1 << clog2(self.T)
+
+    @property
+    def wslot_w(self) -> int:
+        """Bits in which a weight is stored: 4 when WEIGHT_W is 4, else 8."""
+        return 4 if self.WEIGHT_W <= 4 else 8
+
+    @property
+    def entry_w(self) -> int:
+        """Bits of an output buffer entry: SLICE_W packed words or one 32-bit readout integer."""
+        return max(self.SLICE_W * self.T, 32)
+
+    @property
+    def out_addr_w(self) -> int:
+        """Address bits of the output buffer."""
+        return clog2(self.OUT_ENTRIES)
+
+    @property
+    def slot_w(self) -> int:
+        """Bits of an output buffer slot number."""
+        return clog2(self.NUM_SLOTS)
+
+    @property
+    def line_bytes(self) -> int:
+        """Bytes of a cache line."""
+        return self.LINE_W // 8
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk."""
+        return self.CHUNK_W // 8
+
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of the FiberCache."""
+        return self.NUM_BANKS * self.NUM_WAYS * self.NUM_SETS * self.line_bytes
+
+    @property
+    def weight_min(self) -> int:
+        """Smallest legal weight."""
+        return -(1 << (self.WEIGHT_W - 1))
+
+    @property
+    def weight_max(self) -> int:
+        """Largest legal weight."""
+        return (1 << (self.WEIGHT_W - 1)) - 1
+
+    def num_chunks(self, k: int) -> int:
+        """Bitmask chunks of a fiber of ``k`` inputs."""
+        return -(-k // self.CHUNK_W)
+
+    def entries_per_row(self, n: int, readout: bool) -> int:
+        """Output buffer entries that one row of ``n`` outputs takes."""
+        return n if readout else -(-n // self.SLICE_W)
+
+    # ---- CONFIG registers (spec/registers.toml) --------------------------------------------
+    @property
+    def config0(self) -> int:
+        """Register CONFIG0: T [4:0], WEIGHT_W [11:8], SLICE_W [23:16]."""
+        return self.T | self.WEIGHT_W << 8 | self.SLICE_W << 16
+
+    @property
+    def config1(self) -> int:
+        """Register CONFIG1: CHUNK_W [9:0], LINE_W [21:10], ACC_W [27:22]."""
+        return self.CHUNK_W | self.LINE_W << 10 | self.ACC_W << 22
+
+    @property
+    def config2(self) -> int:
+        """Register CONFIG2: K_MAX [16:0], MEM_W [22:17]."""
+        return self.K_MAX | self.MEM_W << 17
+
+    @property
+    def config3(self) -> int:
+        """Register CONFIG3: OUT_ENTRIES [16:0], NUM_SLOTS [24:17]."""
+        return self.OUT_ENTRIES | self.NUM_SLOTS << 17
+
+    @property
+    def config4(self) -> int:
+        """Register CONFIG4: AXI_W [10:0], OUTSTANDING [17:11], NUM_TPPES [24:18], LAGGY [25]."""
+        return self.AXI_W | self.OUTSTANDING << 11 | self.NUM_TPPES << 18 | self.LAGGY << 25
+
+    @property
+    def config5(self) -> int:
+        """Register CONFIG5: NUM_BANKS [6:0], NUM_WAYS [14:8], NUM_SETS [31:16]."""
+        return self.NUM_BANKS | self.NUM_WAYS << 8 | self.NUM_SETS << 16
+
+    @property
+    def image_words(self) -> tuple[int, int, int, int]:
+        """The four words that an image header repeats: CONFIG0 to CONFIG3."""
+        return self.config0, self.config1, self.config2, self.config3
+
+    # ---- checks and changes ----------------------------------------------------------------
+    def check(self) -> Config:
+        """Checks every legal range.
+
+        Returns:
+            The configuration itself.
+
+        Raises:
+            ConfigError: A field is out of range; names file, configuration, field, value, legal range.
+        """
+
+        def need(field: str, ok: bool, legal: str) -> None:
+            if not ok:
+                raise ConfigError(
+                    f"{self.source}: [{self.name}] {field} = {getattr(self, field)} is not legal: must be {legal}"
+                )
+
+        for field in PARAMETERS:
+            value = getattr(self, field)
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise ConfigError(
+                    f"{self.source}: [{self.name}] {field} = {value!r} is not legal: must be an integer"
+                )
+
+        def span(field: str, low: int, high: int) -> None:
+            need(field, low <= getattr(self, field) <= high, f"{low} to {high}")
+
+        def power(field: str, low: int, high: int) -> None:
+            value = getattr(self, field)
+            need(field, _power_of_two(value) and low <= value <= high, f"a power of two, {low} to {high}")
+
+        span("T", 1, 16)
+        span("NUM_TPPES", 1, 64)
+        power("CHUNK_W", 32, 512)
+        power("SLICE_W", 4, min(64, self.CHUNK_W))
+        span("WEIGHT_W", 4, 8)
+        span("ACC_W", self.WEIGHT_W + 1, 31)  # 32 would leave no legal MEM_W
+        span("MEM_W", self.ACC_W + 1, 32)
+        need("K_MAX", self.K_MAX % self.CHUNK_W == 0 and self.CHUNK_W <= self.K_MAX <= 65536,
+             f"a multiple of CHUNK_W = {self.CHUNK_W}, {self.CHUNK_W} to 65536")  # fmt: skip
+        span("LAGGY", 0, 1)
+        power("FIFO_DEPTH", 2, 64)
+        power("AXI_W", 32, 1024)
+        power("LINE_W", max(128, self.CHUNK_W, self.AXI_W), 2048)
+        need("LINE_W", self.LINE_W // self.AXI_W <= 256, f"at most 256 * AXI_W = {256 * self.AXI_W}")
+        power("NUM_BANKS", 1, 64)
+        power("NUM_WAYS", 1, 16)
+        power("NUM_SETS", 2, 4096)
+        power("OUTSTANDING", 2, 64)
+        # two rows of the widest layer must fit, so that one is computed while the other is compressed
+        power("OUT_ENTRIES", -(-2 * self.K_MAX // self.SLICE_W), 65536)
+        power("NUM_SLOTS", 2, 128)
+        return self
+
+    def override(self, **kw: int) -> Config:
+        """A copy with some parameters changed, checked.
+
+        Args:
+            **kw: Parameter names and values, e.g. ``LAGGY=0``.
+
+        Raises:
+            ConfigError: Unknown parameter name, or a value that is not legal.
+        """
+        for field in kw:
+            if field not in PARAMETERS:
+                raise ConfigError(
+                    f"{self.source}: [{self.name}] unknown parameter {field!r}: must be one of {', '.join(PARAMETERS)}"
+                )
+        changed: dict[str, Any] = dict(kw)
+        if any(getattr(self, field) != value for field, value in kw.items()):
+            changed["name"] = self.name.rstrip("*") + "*"
+        return dataclasses.replace(self, **changed).check()
+
+    def verilog_parameters(self) -> dict[str, int]:
+        """The parameters of ``rtl/loas_top.v`` by name, for ``-G``/``-P`` or cocotb's runner."""
+        return {field: getattr(self, field) for field in PARAMETERS}
+
+
+PARAMETERS: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(Config) if f.name.isupper())
+
+
+@functools.lru_cache(maxsize=16)
+def load_all(path: Path = CONFIG_FILE) -> dict[str, Config]:
+    """All configurations of a file by name.
+
+    Args:
+        path: A TOML file like ``spec/configs.toml``.
+
+    Raises:
+        ConfigError: Unreadable file, missing or unknown field, or a value that is not legal.
+    """
+    shown = f"{path.parent.name}/{path.name}"
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ConfigError(f"{shown}: cannot be read: {err.strerror}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{shown}: is not a TOML file: {err}") from err
+    configs: dict[str, Config] = {}
+    for name, fields in data.items():
+        if not isinstance(fields, dict):
+            raise ConfigError(f"{shown}: {name} = {fields!r} stands outside a [configuration] section")
+        missing = [p for p in PARAMETERS if p not in fields]
+        unknown = [p for p in fields if p not in PARAMETERS]
+        if missing:
+            raise ConfigError(f"{shown}: [{name}] {missing[0]} is missing: all of {', '.join(PARAMETERS)} are needed")
+        if unknown:
+            raise ConfigError(
+                f"{shown}: [{name}] {unknown[0]} = {fields[unknown[0]]!r} is unknown: must be one of "
+                + ", ".join(PARAMETERS)
+            )
+        configs[name] = Config(name=name, source=shown, **fields).check()
+    return configs
+
+
+def load(name: str = "paper", path: Path = CONFIG_FILE) -> Config:
+    """One configuration by name.
+
+    Raises:
+        ConfigError: No such configuration, or the file is not legal.
+    """
+    configs = load_all(path)
+    if name not in configs:
+        raise ConfigError(
+            f"{path.parent.name}/{path.name}: configuration {name!r} does not exist: must be one of "
+            + ", ".join(configs)
+        )
+    return configs[name]
+
+
+def names(path: Path = CONFIG_FILE) -> list[str]:
+    """Names of all configurations, in file order."""
+    return list(load_all(path))
