@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright LoAS contributors
+// One bank of the FiberCache: tags, line states, replacement, data, and a register for the miss it is sending.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+// Problem: look up one line a cycle and keep the lines that will be needed again.
+// Contract: a look-up (lk_*) is answered in the next cycle, the compare cycle, by exactly one of
+//   res_hit      the line is here; if lk_read, rd_data holds it a cycle later,
+//   res_on_way   it has been requested from memory, now or before (res_way says where it will be),
+//   res_no_room  no way can be given up, the miss register is in use, or alloc_block is set: ask again,
+//   res_outside  the line is not wholly inside the image (num_lines); never looked up again.
+// A look-up given in a cycle with res_alloc would read the tags while they change: the caller must not give one.
+// A way that is being filled is never given up, nor one that a port holds a claim on (it waits for this very line).
+// Replacement: an unused way, else the oldest of four ages. Lines kept (fibers of A) start at 0, others at 2 and go
+// to 1 when hit; a victim younger than 3 makes the rest of its set older, but lines of age 0 only every fourth time,
+// so that kept lines outlive a long scan and dead ones still leave.
+// Edges: NUM_WAYS = 1 is a direct mapped bank. rst or invalidate drop all lines in one cycle (states are flip-flops);
+// after invalidate, fills on their way are marked by fill_drop and leave their line unused.
+module loas_cache_bank #(
+    parameter integer NUM_PORTS = 17,    // claims to look through when a victim is chosen
+    parameter integer LINE_W    = 1024,  // bits of a line
+    parameter integer LINE_AW   = 25,    // bits of a line address (32 - log2 of the bytes of a line)
+    parameter integer BANK_B    = 4,     // low line address bits that choose the bank
+    parameter integer NUM_WAYS  = 16,    // tags compared at once; 4 flip-flops a line
+    parameter integer NUM_SETS  = 8
+) (
+    input  wire                                                   clk,
+    input  wire                                                   rst,
+    input  wire                                                   invalidate,
+    input  wire [LINE_AW-1:0]                                     num_lines,
+    // look-up
+    input  wire                                                   lk_valid,
+    input  wire [LINE_AW-1:0]                                     lk_line,
+    input  wire                                                   lk_keep,     // some asking port wants it kept
+    input  wire                                                   lk_read,     // some asking port reads (not fetches)
+    input  wire                                                   lk_fresh,    // some reading port asks for the first time
+    // answer, in the compare cycle
+    output reg                                                    res_hit,
+    output reg                                                    res_on_way,
+    output reg                                                    res_no_room,
+    output reg                                                    res_outside,
+    output reg                                                    res_alloc,   // res_on_way because of this look-up
+    output wire                                                   res_read,    // lk_read of this look-up
+    output reg  [(NUM_WAYS > 1 ? $clog2(NUM_WAYS) : 1)-1:0]       res_way,
+    output wire [LINE_W-1:0]                                      rd_data,     // a cycle after res_hit
+    // what must not be evicted or allocated
+    input  wire [NUM_PORTS-1:0]                                   claim,
+    input  wire [NUM_PORTS*LINE_AW-1:0]                           claim_line,
+    input  wire [NUM_PORTS*(NUM_WAYS > 1 ? $clog2(NUM_WAYS) : 1)-1:0] claim_way,
+    input  wire                                                   alloc_block,
+    // the miss being sent to memory
+    output wire                                                   miss_valid,
+    input  wire                                                   miss_ready,
+    output wire [LINE_AW-1:0]                                     miss_line,
+    output wire [(NUM_WAYS > 1 ? $clog2(NUM_WAYS) : 1)-1:0]       miss_way,
+    // lines from memory
+    input  wire                                                   fill_valid,
+    input  wire [$clog2(NUM_SETS)-1:0]                            fill_set,
+    input  wire [(NUM_WAYS > 1 ? $clog2(NUM_WAYS) : 1)-1:0]       fill_way,
+    input  wire                                                   fill_drop,
+    input  wire [LINE_W-1:0]                                      fill_data
+);
+
+    localparam integer SET_W  = $clog2(NUM_SETS);
+    localparam integer WAY_B  = $clog2(NUM_WAYS);
+    localparam integer WAY_W  = NUM_WAYS > 1 ? WAY_B : 1;
+    localparam integer IDX_W  = BANK_B + SET_W;
+    localparam integer TAG_W  = LINE_AW - IDX_W;
+    localparam integer ADDR_W = SET_W + WAY_B;
+    localparam integer LINES  = NUM_SETS * NUM_WAYS;
+
+    reg               s1_valid_reg;
+    reg [LINE_AW-1:0] s1_line_reg;
+    reg               s1_keep_reg, s1_read_reg, s1_fresh_reg;
+
+    reg [LINES-1:0]   valid_reg;
+    reg [LINES-1:0]   pending_reg;
+    reg [2*LINES-1:0] age_reg;
+    reg [1:0]         slow_reg;        // lines of age 0 grow older when it is 3
+
+    reg               miss_valid_reg;
+    reg [LINE_AW-1:0] miss_line_reg;
+    reg [WAY_W-1:0]   miss_way_reg;
+
+    wire [SET_W-1:0]  s1_set = s1_line_reg[BANK_B +: SET_W];
+    wire [TAG_W-1:0]  s1_tag = s1_line_reg[IDX_W +: TAG_W];
+    wire [31:0]       s1_row = {{(32-SET_W){1'b0}}, s1_set} * NUM_WAYS;
+
+    wire [NUM_WAYS*TAG_W-1:0] tags;
+    reg  [NUM_WAYS*TAG_W-1:0] tags_next;
+
+    wire [SET_W+WAY_W-1:0] res_full  = {s1_set, res_way};
+    wire [SET_W+WAY_W-1:0] fill_full = {fill_set, fill_way};
+    wire [ADDR_W-1:0]      res_addr  = res_full[WAY_W-WAY_B +: ADDR_W];
+    wire [ADDR_W-1:0]      fill_addr = fill_full[WAY_W-WAY_B +: ADDR_W];
+
+    assign res_read   = s1_read_reg;
+    assign miss_valid = miss_valid_reg;
+    assign miss_line  = miss_line_reg;
+    assign miss_way   = miss_way_reg;
+
+    reg [NUM_WAYS-1:0]   valid_row, pending_row, match, pinned, age_hi, age_lo, able, pool, chosen;
+    reg [2*NUM_WAYS-1:0] age_row, age_next;
+    reg                  age_write;
+
+    // Nothing below is evaluated when no look-up is being compared, and the victim only on a miss.
+    always @* begin : compare
+        integer w, p;
+        res_hit     = 1'b0;
+        res_on_way  = 1'b0;
+        res_no_room = 1'b0;
+        res_outside = 1'b0;
+        res_alloc   = 1'b0;
+        res_way     = {WAY_W{1'b0}};
+        valid_row   = {NUM_WAYS{1'b0}};
+        pending_row = {NUM_WAYS{1'b0}};
+        match       = {NUM_WAYS{1'b0}};
+        pinned      = {NUM_WAYS{1'b0}};
+        age_hi      = {NUM_WAYS{1'b0}};
+        age_lo      = {NUM_WAYS{1'b0}};
+        able        = {NUM_WAYS{1'b0}};
+        pool        = {NUM_WAYS{1'b0}};
+        chosen      = {NUM_WAYS{1'b0}};
+        age_row     = {2*NUM_WAYS{1'b0}};
+        age_next    = {2*NUM_WAYS{1'b0}};
+        age_write   = 1'b0;
+        tags_next   = {NUM_WAYS*TAG_W{1'b0}};
+        if (s1_valid_reg) begin
+            if (s1_line_reg >= num_lines) begin
+                res_outside = 1'b1;
+            end else begin
+                valid_row   = valid_reg[s1_row +: NUM_WAYS];
+                pending_row = pending_reg[s1_row +: NUM_WAYS];
+                age_row     = age_reg[2*s1_row +: 2*NUM_WAYS];
+                age_next    = age_row;
+                for (w = 0; w < NUM_WAYS; w = w + 1) match[w] = tags[w*TAG_W +: TAG_W] == s1_tag;
+                chosen      = match & (valid_row | pending_row);
+                res_hit     = |(match & valid_row);
+                res_on_way  = |(match & pending_row);
+                if (!res_hit && !res_on_way) begin
+                    for (p = 0; p < NUM_PORTS; p = p + 1)
+                        if (claim[p] && claim_line[p*LINE_AW +: IDX_W] == s1_line_reg[IDX_W-1:0])
+                            for (w = 0; w < NUM_WAYS; w = w + 1)
+                                if ({{(32-WAY_W){1'b0}}, claim_way[p*WAY_W +: WAY_W]} == w) pinned[w] = 1'b1;
+                    for (w = 0; w < NUM_WAYS; w = w + 1) begin
+                        age_hi[w] = age_row[2*w+1];
+                        age_lo[w] = age_row[2*w];
+                    end
+                    able = valid_row & ~pinned;
+                    if (~&(valid_row | pending_row))   pool = ~(valid_row | pending_row);
+                    else if (|(able & age_hi & age_lo)) pool = able & age_hi & age_lo;
+                    else if (|(able & age_hi))          pool = able & age_hi;
+                    else if (|(able & age_lo))          pool = able & age_lo;
+                    else                                pool = able;
+                    chosen      = pool & (~pool + {{(NUM_WAYS-1){1'b0}}, 1'b1});   // its lowest one
+                    res_alloc   = |pool && !miss_valid_reg && !alloc_block;
+                    res_on_way  = res_alloc;
+                    res_no_room = !res_alloc;
+                    age_write   = res_alloc;
+                    tags_next   = tags;
+                    for (w = 0; w < NUM_WAYS; w = w + 1) begin
+                        if (chosen[w]) begin
+                            tags_next[w*TAG_W +: TAG_W] = s1_tag;
+                            age_next[2*w +: 2] = s1_keep_reg ? 2'd0 : 2'd2;
+                        end else if (|(chosen & valid_row & ~(age_hi & age_lo)) && age_row[2*w +: 2] != 2'd3
+                                     && (age_row[2*w +: 2] != 2'd0 || slow_reg == 2'd3)) begin
+                            age_next[2*w +: 2] = age_row[2*w +: 2] + 2'd1;
+                        end
+                    end
+                end else begin
+                    // A line is young again when it is hit, but not by the read that it was brought for.
+                    age_write = 1'b1;
+                    for (w = 0; w < NUM_WAYS; w = w + 1)
+                        if (chosen[w]) begin
+                            if (s1_keep_reg)                                  age_next[2*w +: 2] = 2'd0;
+                            else if (s1_fresh_reg && age_row[2*w+1])          age_next[2*w +: 2] = 2'd1;
+                            else if (!s1_read_reg && age_row[2*w +: 2] == 2'd3) age_next[2*w +: 2] = 2'd2;
+                        end
+                end
+                for (w = 0; w < NUM_WAYS; w = w + 1) if (chosen[w]) res_way = res_way | w[WAY_W-1:0];
+            end
+        end
+    end
+
+    always @(posedge clk) begin
+        s1_valid_reg <= lk_valid;
+        if (lk_valid) begin
+            s1_line_reg  <= lk_line;
+            s1_keep_reg  <= lk_keep;
+            s1_read_reg  <= lk_read;
+            s1_fresh_reg <= lk_fresh;
+        end
+        if (age_write) age_reg[2*s1_row +: 2*NUM_WAYS] <= age_next;
+        if (miss_ready) miss_valid_reg <= 1'b0;
+        if (res_alloc) begin
+            miss_valid_reg        <= 1'b1;
+            miss_line_reg         <= s1_line_reg;
+            miss_way_reg          <= res_way;
+            valid_reg[res_addr]   <= 1'b0;
+            pending_reg[res_addr] <= 1'b1;
+            slow_reg              <= slow_reg + {1'b0, |(chosen & valid_row & ~(age_hi & age_lo))};
+        end
+        if (fill_valid) begin
+            pending_reg[fill_addr] <= 1'b0;
+            valid_reg[fill_addr]   <= !fill_drop;
+        end
+        if (rst || invalidate) valid_reg <= {LINES{1'b0}};
+        if (rst) begin
+            s1_valid_reg   <= 1'b0;
+            miss_valid_reg <= 1'b0;
+            pending_reg    <= {LINES{1'b0}};
+            age_reg        <= {2*LINES{1'b0}};
+            slow_reg       <= 2'd0;
+        end
+    end
+
+    wire unused = &{1'b0, res_full, fill_full};   // their lowest bit when NUM_WAYS = 1
+
+    // The row of tags that was just compared is written back with the new tag in its place: no write mask needed.
+    loas_ram #(.W(NUM_WAYS*TAG_W), .DEPTH(NUM_SETS)) tag_inst (
+        .clk(clk),
+        .wr_en(res_alloc), .wr_addr(s1_set), .wr_data(tags_next),
+        .rd_en(lk_valid), .rd_addr(lk_line[BANK_B +: SET_W]), .rd_data(tags)
+    );
+
+    loas_ram #(.W(LINE_W), .DEPTH(LINES)) data_inst (
+        .clk(clk),
+        .wr_en(fill_valid), .wr_addr(fill_addr), .wr_data(fill_data),
+        .rd_en(res_hit && s1_read_reg), .rd_addr(res_addr), .rd_data(rd_data)
+    );
+
+endmodule
+
+`resetall
