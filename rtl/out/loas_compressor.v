@@ -19,7 +19,7 @@
 // s * cfg_entries. cfg_* must be stable from layer_start to done. A row is read when row_valid says that the slot row_slot
 // is complete; slot_free_valid pulses for slot_free (= row_slot) in the cycle in which its last entry is read. For every row
 // one command (address, chunks) and then exactly that many chunks; the command is offered before the row's first chunk.
-// done falls in the cycle after layer_start, and is up again when the last chunk of the last row has been taken; ev_row
+// done falls in the cycle after layer_start, and is up again when the last row's command and chunks have been taken; ev_row
 // pulses when a row's last chunk is taken.
 // Rate: a row takes about max(entries + 1, chunks, word chunks made at one a cycle) cycles: the rows before it are still
 // being sent while it is read. Both FIFOs hold the longest row, so a row can always be read to its end when the rows before
@@ -347,7 +347,7 @@ module loas_compressor #(
     assign record_pop      = state_reg == ST_HEADER && (wr_ready || cfg_readout);
     assign head_fifo_ready = state_reg == ST_HEAD && wr_ready;
     assign word_fifo_ready = state_reg == ST_WORDS && wr_ready;
-    assign done            = unsent_reg == 24'd0;
+    assign done            = unsent_reg == 24'd0 && !cmd_valid_reg;
     assign ev_row          = row_sent;
 
     always @* begin
