@@ -348,18 +348,21 @@ async def kept_lines_survive_a_scan(dut) -> None:  # type: ignore[no-untyped-def
     kept = list(range(tb.banks * tb.sets * (tb.ways // 2)))
     await tb.run({0: [tb.read(n, True) for n in kept]})
     scan = [tb.read(n) for n in range(2 * tb.lines, 4 * tb.lines)]
-    await tb.run({0: scan[0::2], 1: scan[1::2]})
+    await tb.run({p: scan[p::tb.ports] for p in range(tb.ports)})
     fills, hits = tb.counts["fills"], tb.counts["hits"]
     await tb.run({0: [tb.read(n, True) for n in kept]})
     left = tb.counts["hits"] - hits
     dut._log.info(f"{left} of {len(kept)} kept lines left after a scan of {len(scan)}, cache of {tb.lines}")
     assert left == len(kept) and tb.counts["fills"] == fills
     # but dead ones leave in the end: a working set of the whole cache gets room
-    for _ in range(40):
-        await tb.run({0: [tb.read(2 * tb.lines + n) for n in range(tb.lines)]})
-        hits = tb.counts["hits"]
-    await tb.run({0: [tb.read(2 * tb.lines + n) for n in range(tb.lines)]})
-    assert tb.counts["hits"] - hits == tb.lines, "dead kept lines stay for ever"
+    whole = [tb.read(2 * tb.lines + n) for n in range(tb.lines)]
+    for rounds in range(40):
+        hits, reads = tb.counts["hits"], tb.counts["reads"]
+        await tb.run({p: whole[p::tb.ports] for p in range(tb.ports)})
+        if tb.counts["hits"] - hits == tb.counts["reads"] - reads:
+            break
+    assert rounds < 39, "dead kept lines stay for ever"
+    dut._log.info(f"dead kept lines have left after {rounds} walks of a set of the cache's size")
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -500,15 +503,14 @@ async def outside_the_window(dut) -> None:  # type: ignore[no-untyped-def]
     wrong = random.randrange(tb.ports)
     for _ in range(200):
         await tb.step(lambda port: (tb.read(50) if port == wrong else tb.read(random.randrange(37))))
-    assert [e // tb.line_bytes for e in tb.errors] == [50]
-    await tb.step(rst=True)
-    await tb.drain(100)
+    assert [e // tb.line_bytes for e in tb.errors] == [50] and tb.counts["reads"] > 20
+    await tb.step(rst=True)  # events of the cycle before it are lost with it
 
 
 CONFIGS = {
     "small": {"NUM_PORTS": 3, "LINE_W": 128, "NUM_BANKS": 2, "NUM_WAYS": 2, "NUM_SETS": 4, "OUTSTANDING": 4},
     "odd": {"NUM_PORTS": 5, "LINE_W": 128, "NUM_BANKS": 1, "NUM_WAYS": 1, "NUM_SETS": 2, "OUTSTANDING": 2},
-    "paper": {"NUM_PORTS": 17, "LINE_W": 256, "NUM_BANKS": 16, "NUM_WAYS": 16, "NUM_SETS": 8, "OUTSTANDING": 32},
+    "paper": {"NUM_PORTS": 17, "LINE_W": 256, "NUM_BANKS": 16, "NUM_WAYS": 16, "NUM_SETS": 2, "OUTSTANDING": 32},
 }
 
 

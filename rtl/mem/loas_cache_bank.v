@@ -14,8 +14,8 @@
 // A look-up given in a cycle with res_alloc would read the tags while they change: the caller must not give one.
 // A way that is being filled is never given up, nor one that a port holds a claim on (it waits for this very line).
 // Replacement: an unused way, else the oldest of four ages. Lines kept (fibers of A) start at 0, others at 2 and go
-// to 1 when hit; a victim younger than 3 makes the rest of its set older, but lines of age 0 only every fourth time,
-// so that kept lines outlive a long scan and dead ones still leave.
+// to 1 when hit; a victim younger than 3 makes the rest of its set older, but lines of age 0 or 1 only every third time
+// (counted for each set), so that kept lines outlive a long scan and dead ones still leave.
 // Edges: NUM_WAYS = 1 is a direct mapped bank. rst or invalidate drop all lines in one cycle (states are flip-flops);
 // after invalidate, fills on their way are marked by fill_drop and leave their line unused.
 module loas_cache_bank #(
@@ -78,7 +78,7 @@ module loas_cache_bank #(
     reg [LINES-1:0]   valid_reg;
     reg [LINES-1:0]   pending_reg;
     reg [2*LINES-1:0] age_reg;
-    reg [1:0]         slow_reg;        // lines of age 0 grow older when it is 3
+    reg [2*NUM_SETS-1:0] slow_reg;     // of each set 0 to 2: lines of age 0 and 1 grow older when it is 2
 
     reg               miss_valid_reg;
     reg [LINE_AW-1:0] miss_line_reg;
@@ -86,6 +86,7 @@ module loas_cache_bank #(
 
     wire [SET_W-1:0]  s1_set = s1_line_reg[BANK_B +: SET_W];
     wire [TAG_W-1:0]  s1_tag = s1_line_reg[IDX_W +: TAG_W];
+    wire [1:0]        slow   = slow_reg[{s1_set, 1'b0} +: 2];
     wire [31:0]       s1_row = {{(32-SET_W){1'b0}}, s1_set} * NUM_WAYS;
 
     wire [NUM_WAYS*TAG_W-1:0] tags;
@@ -103,11 +104,13 @@ module loas_cache_bank #(
 
     reg [NUM_WAYS-1:0]   valid_row, pending_row, match, pinned, age_hi, age_lo, able, pool, chosen;
     reg [2*NUM_WAYS-1:0] age_row, age_next;
-    reg                  age_write;
+    reg                  age_write, ageing;
 
     // Nothing below is evaluated when no look-up is being compared, and the victim only on a miss.
     always @* begin : compare
         integer w, p;
+        w = 0;
+        p = 0;
         res_hit     = 1'b0;
         res_on_way  = 1'b0;
         res_no_room = 1'b0;
@@ -126,6 +129,7 @@ module loas_cache_bank #(
         age_row     = {2*NUM_WAYS{1'b0}};
         age_next    = {2*NUM_WAYS{1'b0}};
         age_write   = 1'b0;
+        ageing      = 1'b0;
         tags_next   = {NUM_WAYS*TAG_W{1'b0}};
         if (s1_valid_reg) begin
             if (s1_line_reg >= num_lines) begin
@@ -159,13 +163,14 @@ module loas_cache_bank #(
                     res_on_way  = res_alloc;
                     res_no_room = !res_alloc;
                     age_write   = res_alloc;
+                    ageing      = |(chosen & valid_row & ~(age_hi & age_lo));
                     tags_next   = tags;
                     for (w = 0; w < NUM_WAYS; w = w + 1) begin
                         if (chosen[w]) begin
                             tags_next[w*TAG_W +: TAG_W] = s1_tag;
                             age_next[2*w +: 2] = s1_keep_reg ? 2'd0 : 2'd2;
-                        end else if (|(chosen & valid_row & ~(age_hi & age_lo)) && age_row[2*w +: 2] != 2'd3
-                                     && (age_row[2*w +: 2] != 2'd0 || slow_reg == 2'd3)) begin
+                        end else if (ageing && age_row[2*w +: 2] != 2'd3
+                                     && (age_row[2*w+1] || slow == 2'd2)) begin
                             age_next[2*w +: 2] = age_row[2*w +: 2] + 2'd1;
                         end
                     end
@@ -200,7 +205,7 @@ module loas_cache_bank #(
             miss_way_reg          <= res_way;
             valid_reg[res_addr]   <= 1'b0;
             pending_reg[res_addr] <= 1'b1;
-            slow_reg              <= slow_reg + {1'b0, |(chosen & valid_row & ~(age_hi & age_lo))};
+            if (ageing) slow_reg[{s1_set, 1'b0} +: 2] <= slow == 2'd2 ? 2'd0 : slow + 2'd1;
         end
         if (fill_valid) begin
             pending_reg[fill_addr] <= 1'b0;
@@ -212,7 +217,7 @@ module loas_cache_bank #(
             miss_valid_reg <= 1'b0;
             pending_reg    <= {LINES{1'b0}};
             age_reg        <= {2*LINES{1'b0}};
-            slow_reg       <= 2'd0;
+            slow_reg       <= {2*NUM_SETS{1'b0}};
         end
     end
 

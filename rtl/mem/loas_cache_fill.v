@@ -64,6 +64,7 @@ module loas_cache_fill #(
 
     always @* begin : winner
         integer b;
+        b = 0;
         win = {BANK_W{1'b0}};
         if (|miss_valid)
             for (b = 0; b < NUM_BANKS; b = b + 1) if (grant[b]) win = win | b[BANK_W-1:0];

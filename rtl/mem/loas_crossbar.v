@@ -46,6 +46,7 @@ module loas_crossbar #(
 
             always @* begin : mine
                 integer i;
+                i = 0;
                 req = {NUM_PORTS{1'b0}};
                 if (|req_valid)
                     for (i = 0; i < NUM_PORTS; i = i + 1)
@@ -60,6 +61,7 @@ module loas_crossbar #(
 
             always @* begin : winner
                 integer i;
+                i = 0;
                 win = {PORT_W{1'b0}};
                 if (|req)
                     for (i = 0; i < NUM_PORTS; i = i + 1) if (grant[i]) win = win | i[PORT_W-1:0];
@@ -72,6 +74,7 @@ module loas_crossbar #(
     // The winner itself is found the same way as its riders: it asks for the line that its bank looks up.
     always @* begin : riders
         integer i;
+        i = 0;
         take = {NUM_PORTS{1'b0}};
         for (i = 0; i < NUM_PORTS; i = i + 1)
             take[i] = req_valid[i] && lk_valid[req_bank[i*BANK_W +: BANK_W]]

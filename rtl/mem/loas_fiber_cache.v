@@ -139,6 +139,7 @@ module loas_fiber_cache #(
 
     always @* begin : attributes
         integer p;
+        p = 0;
         lk_keep    = {NUM_BANKS{1'b0}};
         lk_read    = {NUM_BANKS{1'b0}};
         lk_fresh   = {NUM_BANKS{1'b0}};
@@ -200,6 +201,7 @@ module loas_fiber_cache #(
 
     always @* begin : answers
         integer p;
+        p = 0;
         rd_ready = {NUM_PORTS{1'b0}};
         for (p = 0; p < NUM_PORTS; p = p + 1)
             rd_ready[p] = lookup_reg[p] && (res_hit[bank_reg[p*BANK_W +: BANK_W]]
@@ -273,6 +275,7 @@ module loas_fiber_cache #(
 
     always @* begin : fetch_count   // each allocation for a fetch accepts a port, so the sum cannot exceed NUM_PORTS
         integer k;
+        k = 0;
         fetches = {CNT_W{1'b0}};
         if (|res_alloc)
             for (k = 0; k < NUM_BANKS; k = k + 1)
