@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""Compares the memory after a run with the golden model: every spike, every integer, and the counters.
+
+Decodes rows by the specification alone (spec/image.toml, docs/image_format.md), apart from the packer's own reader, so that a
+common misunderstanding of both sides of the packer cannot hide.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from golden.config import SPEC_DIR, Config
+from golden.layer import work
+from golden.network import Network
+
+
+@lru_cache(maxsize=4)
+def spec(name: str) -> dict[str, Any]:
+    """A file of spec/ as a dictionary."""
+    return tomllib.loads((SPEC_DIR / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def words_of(memory: bytes, offset: int, table: str) -> dict[str, int]:
+    """The 16 words of a header or descriptor by field name."""
+    words = np.frombuffer(memory, "<u4", 16, offset)
+    return {key: int(words[value["word"]]) for key, value in spec("image")[table].items()}
+
+
+def descriptors(memory: bytes) -> list[dict[str, int]]:
+    """All layer descriptors of an image."""
+    header = words_of(memory, 0, "header")
+    return [words_of(memory, header["desc_offset"] + 64 * i, "descriptor") for i in range(header["num_layers"])]
+
+
+def counters(memory: bytes, perf_ptr: int) -> dict[str, int]:
+    """The performance record of a layer by counter name."""
+    values = np.frombuffer(memory, "<u8", 16, perf_ptr)
+    return {key: int(values[value["index"]]) for key, value in spec("registers")["counters"].items()}
+
+
+@dataclass
+class Report:
+    """Outcome of a comparison.
+
+    Attributes:
+        compared: Spikes (one a layer, row, neuron, timestep) and integers compared.
+        mismatches: How many differ.
+        first: Texts of the first differences.
+        layers: Counters of every layer.
+        outputs: What the machine wrote, layer by layer.
+    """
+
+    compared: int = 0
+    mismatches: int = 0
+    first: list[str] = field(default_factory=list)
+    layers: list[dict[str, int]] = field(default_factory=list)
+    outputs: list[npt.NDArray[np.integer]] = field(default_factory=list)
+
+    def fault(self, text: str, count: int = 1, limit: int = 10) -> None:
+        """Notes a difference."""
+        self.mismatches += count
+        if len(self.first) < limit:
+            self.first.append(text)
+
+
+def decode_row(row: npt.NDArray[np.uint8], n: int, cfg: Config) -> tuple[npt.NDArray[np.uint8], str]:
+    """Decodes one spike row fiber, strictly.
+
+    Args:
+        row: The bytes of the row, padding included.
+        n: Neurons.
+        cfg: For T and CHUNK_W.
+
+    Returns:
+        (n, T) spikes, and what is wrong with the fiber ("" if nothing).
+    """
+    chunk, chunks = cfg.chunk_bytes, cfg.num_chunks(n)
+    spikes = np.zeros((n, cfg.T), np.uint8)
+    count = int.from_bytes(row[:4].tobytes(), "little")
+    mask = np.unpackbits(row[chunk : chunk * (1 + chunks)], bitorder="little")
+    live = np.flatnonzero(mask[:n])
+    wrong = ""
+    if row[4:chunk].any():
+        wrong = "rest of the header chunk is not zero"
+    elif mask[n:].any():
+        wrong = "padding of the bitmask is not zero"
+    elif count != len(live):
+        wrong = f"header says {count} words, bitmask has {len(live)} ones"
+    bits = np.unpackbits(row[chunk * (1 + chunks) :], bitorder="little")
+    packed = bits[: len(live) * cfg.word_w].reshape(len(live), cfg.word_w)
+    spikes[live] = packed[:, : cfg.T]
+    if not wrong and packed[:, cfg.T :].any():
+        wrong = "unused bits of a packed word are not zero"
+    if not wrong and not spikes[live].any(axis=1).all():
+        wrong = "a silent neuron is stored"
+    if not wrong and bits[len(live) * cfg.word_w :].any():
+        wrong = "bits behind the last packed word are not zero"
+    return spikes, wrong
+
+
+def compare(
+    memory: bytes,
+    network: Network,
+    spikes: npt.NDArray[np.integer],
+    golden: Sequence[npt.NDArray[np.integer]],
+    cfg: Config,
+    *,
+    exact_work: bool = True,
+) -> Report:
+    """Compares every output of every layer and the counters.
+
+    Args:
+        memory: The image after the run.
+        network: What was run.
+        spikes: (M, K, T) input.
+        golden: Outputs of the golden model, layer by layer.
+        cfg: The configuration of the machine.
+        exact_work: Also check matches, corrections and the categories of the counters.
+    """
+    report = Report()
+    table = descriptors(memory)
+    if len(table) != len(network.layers):
+        report.fault(f"the image has {len(table)} layers, the network {len(network.layers)}")
+        return report
+    A = spikes
+    for index, (desc, layer, want) in enumerate(zip(table, network.layers, golden, strict=True)):
+        m, n, base, stride = desc["m"], desc["n"], desc["out_base"], desc["out_stride"]
+        area = np.frombuffer(memory, np.uint8, m * stride, base).reshape(m, stride)
+        where = f"layer {index} ({layer.name})"
+        if layer.readout:
+            got: npt.NDArray[np.integer] = np.ascontiguousarray(area[:, : 4 * n]).view("<i4").astype(np.int64)
+            if area[:, 4 * n :].any():
+                report.fault(f"{where}: bytes behind the integers of a row are not zero")
+        else:
+            got = np.zeros((m, n, cfg.T), np.uint8)
+            for row in range(m):
+                got[row], wrong = decode_row(area[row], n, cfg)
+                if wrong:
+                    report.fault(f"{where}, row {row}: {wrong}")
+        report.compared += want.size
+        bad = np.argwhere(got != want)
+        for place in bad[:10]:
+            names = zip(("row", "neuron", "t"), place.tolist(), strict=False)
+            text = ", ".join(f"{key} {value}" for key, value in names)
+            report.fault(f"{where}, {text}: expected {want[tuple(place)]}, got {got[tuple(place)]}", 0)
+        report.mismatches += len(bad)
+        report.outputs.append(got)
+        count = counters(memory, desc["perf_ptr"])
+        report.layers.append(count)
+        if exact_work:
+            expect = work(A, layer.weights, cfg)
+            for key in ("matches", "corrections"):
+                if count[key] != getattr(expect, key):
+                    report.fault(f"{where}: counter {key}: expected {getattr(expect, key)}, got {count[key]}")
+            if count["rows"] != m:
+                report.fault(f"{where}: counter rows: expected {m}, got {count['rows']}")
+            categories = sum(count[key] for key in CATEGORIES)
+            if categories != count["cycles"] * cfg.NUM_TPPES:
+                report.fault(f"{where}: TPPE categories sum to {categories}, not to cycles * NUM_TPPES = "
+                             f"{count['cycles'] * cfg.NUM_TPPES}")  # fmt: skip
+        A = want
+    return report
+
+
+CATEGORIES = ("matches", "empty_chunks", "stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out", "idle")
