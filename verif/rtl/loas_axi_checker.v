@@ -50,6 +50,7 @@ module loas_axi_checker #(
 
     // last cycle's signals, for stability
     reg                 aw_held, w_held, b_held, ar_held, r_held;
+    reg                 armed;  // has been reset
     reg [44:0]          aw_old, ar_old;
     reg [AXI_W+AXI_B:0] w_old;
     reg [1:0]           b_old;
@@ -66,10 +67,14 @@ module loas_axi_checker #(
 
     assign busy = ar_put != ar_get || aw_put != b_get || w_put != b_get || w_beat != 0 || awvalid || arvalid || wvalid;
 
+    initial armed = 1'b0;
+
     task report(input [8*40-1:0] what);
         begin
-            $display("%m: %0t: AXI breach: %0s", $time, what);
-            error <= 1'b1;
+            if (armed && !rst) begin
+                $display("%m: %0t: AXI breach: %0s", $time, what);
+                error <= 1'b1;
+            end
         end
     endtask
 
@@ -93,14 +98,12 @@ module loas_axi_checker #(
         if (wvalid) w_old <= {wlast, wstrb, wdata};
         if (bvalid) b_old <= bresp;
         if (rvalid && !rready) r_old <= {rlast, rresp, rdata};
-        if (!rst) begin
-            if (aw_held && (!awvalid || aw_old !== aw_now)) report("AW not stable");
-            if (ar_held && (!arvalid || ar_old !== ar_now)) report("AR not stable");
-            if (w_held && (!wvalid || w_old !== {wlast, wstrb, wdata})) report("W not stable");
-            if (b_held && (!bvalid || b_old !== bresp)) report("B not stable");
-            if (r_held && (!rvalid || r_old !== {rlast, rresp, rdata})) report("R not stable");
-            if ((^{awvalid, wvalid, bvalid, arvalid, rvalid}) === 1'bx) report("unknown valid");
-        end
+        if (aw_held && (!awvalid || aw_old !== aw_now)) report("AW not stable");
+        if (ar_held && (!arvalid || ar_old !== ar_now)) report("AR not stable");
+        if (w_held && (!wvalid || w_old !== {wlast, wstrb, wdata})) report("W not stable");
+        if (b_held && (!bvalid || b_old !== bresp)) report("B not stable");
+        if (r_held && (!rvalid || r_old !== {rlast, rresp, rdata})) report("R not stable");
+        if ((^{awvalid, wvalid, bvalid, arvalid, rvalid}) === 1'bx) report("unknown valid");
         // writes
         if (awvalid && awready) begin
             check_burst(awaddr, awlen, awsize, awburst);
@@ -138,6 +141,7 @@ module loas_axi_checker #(
         if (ar_put - ar_get > {16'd0, peak_reads}) peak_reads <= ar_put[15:0] - ar_get[15:0];
         if (rst) begin
             error <= 1'b0;
+            armed <= 1'b1;
             aw_held <= 1'b0;
             w_held <= 1'b0;
             b_held <= 1'b0;
