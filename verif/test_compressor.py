@@ -9,6 +9,7 @@ from typing import Any
 
 import cocotb
 import pytest
+
 from lib.lockstep import STALLS, Loop, Pause, Sink
 from lib.out_ref import fiber_chunks, integer_chunks, random_row
 
@@ -67,7 +68,7 @@ class Rows:
 
     def sample(self, cycle: int) -> None:
         ready = int(self.dut.ent_ready.value)
-        assert bin(ready & self.valid).count("1") == (1 if self.valid else 0), "the buffer takes exactly one entry a cycle"
+        assert (ready & self.valid).bit_count() == (1 if self.valid else 0), "the buffer takes exactly one entry a cycle"
         for p in range(self.ports):
             now = self.now[p]
             if now and ready >> p & 1:
@@ -197,6 +198,18 @@ async def full_and_empty_rows(dut: Any) -> None:
     rows = [random_row(rng, n, int(dut.T.value), kind) for kind in kinds]
     for stall in (0.0, 0.5):
         await check_layer(dut, loop, rows, False, 2, stall=stall)
+
+
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def longest_rows(dut: Any) -> None:
+    """Rows that fill the word FIFO, and a writer so slow that the next row's words always wait behind them."""
+    loop, rng = Loop(dut), random.Random(random.getrandbits(32))
+    dut.layer_start.value = 0
+    await loop.reset()
+    k_max, t = int(dut.K_MAX.value), int(dut.T.value)
+    for missing in (0, 1, 3):
+        rows = [random_row(rng, k_max - missing, t, kind) for kind in ("full", "full", "full", "sparse", "full")]
+        await check_layer(dut, loop, rows, False, 2, stall=STALLS["most"], mode="eager")
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")

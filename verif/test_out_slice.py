@@ -6,6 +6,7 @@ from typing import Any
 
 import cocotb
 import pytest
+
 from lib.lockstep import STALLS, Loop, Sink, Source
 
 FIELDS = ["slot", "addr", "data", "count"]
@@ -26,7 +27,7 @@ async def check_tasks(dut: Any, loop: Loop, tasks: list[list[tuple[int, int]]], 
         if read:
             groups = [(value, 0) for _, value in task]
         else:
-            words = [0 if drop and bin(w).count("1") == 1 else w for w, _ in task]
+            words = [0 if drop and w.bit_count() == 1 else w for w, _ in task]
             groups = [(sum(w << (j * t) for j, w in enumerate(words[i : i + slice_w])), sum(map(bool, words[i : i + slice_w])))
                       for i in range(0, len(words), slice_w)]
         expected += [{"slot": slot, "addr": (addr + i) % (1 << len(dut.s_out_addr)), "data": data, "count": count}
@@ -71,6 +72,22 @@ async def full_rate(dut: Any) -> None:
         assert sent == list(range(sent[0], sent[0] + len(sent)))
         assert got[0] == sent[0 if read else min(len(sent), got[0] - sent[0]) - 1] + 1
         assert got[-1] == sent[-1] + 1
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def fills_up(dut: Any) -> None:
+    """Without a taker: one entry waits, and the next is gathered but for its last neuron."""
+    loop = Loop(dut)
+    await loop.reset()
+    source, sink = Source(dut, "s", ["word", "value", "last", "slot", "out_addr"]), Sink(dut, "ent", FIELDS, 1.0)
+    source.queue.extend({"word": 1, "value": 0, "last": 0, "slot": 1, "out_addr": 2} for _ in range(200))
+    dut.cfg_readout.value, dut.cfg_drop_once.value = 0, 0
+    loop.agents = [source, sink]
+    slice_w = int(dut.SLICE_W.value)
+    for _ in range(3 * slice_w):
+        await loop.step()
+    assert source.taken == list(range(2 * slice_w - 1)) and not sink.items
+    assert sink.waiting is not None and sink.waiting["count"] == slice_w
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

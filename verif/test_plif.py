@@ -8,6 +8,7 @@ from typing import Any
 
 import cocotb
 import pytest
+
 from lib.lockstep import STALLS, Loop, Sink, Source
 from lib.out_ref import Neuron, lif, random_neuron, readout
 
@@ -83,6 +84,21 @@ async def latency_and_throughput(dut: Any) -> None:
     sent, got = await check_layer(dut, loop, neurons, 64, False, False, 0.0, 0.0)
     assert sent == list(range(sent[0], sent[0] + 100))
     assert got == [cycle + 2 * t - 1 for cycle in sent]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def fills_up(dut: Any) -> None:
+    """Without a taker it takes 2 T - 1 neurons, one a cycle, and offers the first."""
+    loop = Loop(dut)
+    await loop.reset()
+    source, sink = Source(dut, "s", ["sum", "bias", "threshold", "tag"]), Sink(dut, "m", ["word", "value", "tag"], 1.0)
+    source.queue.extend({"sum": 0, "bias": 0, "threshold": 1, "tag": i} for i in range(100))
+    loop.agents = [source, sink]
+    depth = 2 * int(dut.T.value) - 1
+    for _ in range(depth + 10):
+        await loop.step()
+    assert source.taken == list(range(depth)) and not sink.items
+    assert sink.waiting is not None and sink.waiting["tag"] == 0
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
