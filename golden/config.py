@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from golden.errors import LoasError
+
 SPEC_DIR = Path(__file__).resolve().parent.parent / "spec"
 CONFIG_FILE = SPEC_DIR / "configs.toml"
 
 
-class ConfigError(ValueError):
+class ConfigError(LoasError):
     """A configuration breaks a rule; the text names file, field, value and what is legal."""
 
 
