@@ -77,7 +77,7 @@ module loas_cache_bank #(
 
     reg [LINES-1:0]   valid_reg;
     reg [LINES-1:0]   pending_reg;
-    reg [2*LINES-1:0] age_reg;
+    reg [LINES-1:0]   age_hi_reg, age_lo_reg;   // the two bits of the ages
     reg [2*NUM_SETS-1:0] slow_reg;     // of each set 0 to 2: lines of age 0 and 1 grow older when it is 2
 
     reg               miss_valid_reg;
@@ -87,13 +87,14 @@ module loas_cache_bank #(
     wire [SET_W-1:0]  s1_set = s1_line_reg[BANK_B +: SET_W];
     wire [TAG_W-1:0]  s1_tag = s1_line_reg[IDX_W +: TAG_W];
     wire [1:0]        slow   = slow_reg[{s1_set, 1'b0} +: 2];
-    wire [31:0]       s1_row = {{(32-SET_W){1'b0}}, s1_set} * NUM_WAYS;
 
     wire [NUM_WAYS*TAG_W-1:0] tags;
     reg  [NUM_WAYS*TAG_W-1:0] tags_next;
 
     wire [SET_W+WAY_W-1:0] res_full  = {s1_set, res_way};
     wire [SET_W+WAY_W-1:0] fill_full = {fill_set, fill_way};
+    wire [SET_W+WAY_W-1:0] row_full  = {s1_set, {WAY_W{1'b0}}};
+    wire [ADDR_W-1:0]      s1_row    = row_full[WAY_W-WAY_B +: ADDR_W];   // first line of the set
     wire [ADDR_W-1:0]      res_addr  = res_full[WAY_W-WAY_B +: ADDR_W];
     wire [ADDR_W-1:0]      fill_addr = fill_full[WAY_W-WAY_B +: ADDR_W];
 
@@ -103,7 +104,7 @@ module loas_cache_bank #(
     assign miss_way   = miss_way_reg;
 
     reg [NUM_WAYS-1:0]   valid_row, pending_row, match, pinned, age_hi, age_lo, able, pool, chosen;
-    reg [2*NUM_WAYS-1:0] age_row, age_next;
+    reg [NUM_WAYS-1:0]   hi_next, lo_next, older;
     reg                  age_write, ageing;
 
     // Nothing below is evaluated when no look-up is being compared, and the victim only on a miss.
@@ -126,8 +127,9 @@ module loas_cache_bank #(
         able        = {NUM_WAYS{1'b0}};
         pool        = {NUM_WAYS{1'b0}};
         chosen      = {NUM_WAYS{1'b0}};
-        age_row     = {2*NUM_WAYS{1'b0}};
-        age_next    = {2*NUM_WAYS{1'b0}};
+        hi_next     = {NUM_WAYS{1'b0}};
+        lo_next     = {NUM_WAYS{1'b0}};
+        older       = {NUM_WAYS{1'b0}};
         age_write   = 1'b0;
         ageing      = 1'b0;
         tags_next   = {NUM_WAYS*TAG_W{1'b0}};
@@ -137,8 +139,10 @@ module loas_cache_bank #(
             end else begin
                 valid_row   = valid_reg[s1_row +: NUM_WAYS];
                 pending_row = pending_reg[s1_row +: NUM_WAYS];
-                age_row     = age_reg[2*s1_row +: 2*NUM_WAYS];
-                age_next    = age_row;
+                age_hi      = age_hi_reg[s1_row +: NUM_WAYS];
+                age_lo      = age_lo_reg[s1_row +: NUM_WAYS];
+                hi_next     = age_hi;
+                lo_next     = age_lo;
                 for (w = 0; w < NUM_WAYS; w = w + 1) match[w] = tags[w*TAG_W +: TAG_W] == s1_tag;
                 chosen      = match & (valid_row | pending_row);
                 res_hit     = |(match & valid_row);
@@ -146,12 +150,7 @@ module loas_cache_bank #(
                 if (!res_hit && !res_on_way) begin
                     for (p = 0; p < NUM_PORTS; p = p + 1)
                         if (claim[p] && claim_line[p*LINE_AW +: IDX_W] == s1_line_reg[IDX_W-1:0])
-                            for (w = 0; w < NUM_WAYS; w = w + 1)
-                                if ({{(32-WAY_W){1'b0}}, claim_way[p*WAY_W +: WAY_W]} == w) pinned[w] = 1'b1;
-                    for (w = 0; w < NUM_WAYS; w = w + 1) begin
-                        age_hi[w] = age_row[2*w+1];
-                        age_lo[w] = age_row[2*w];
-                    end
+                            pinned[claim_way[p*WAY_W +: WAY_W]] = 1'b1;
                     able = valid_row & ~pinned;
                     if (~&(valid_row | pending_row))   pool = ~(valid_row | pending_row);
                     else if (|(able & age_hi & age_lo)) pool = able & age_hi & age_lo;
@@ -164,27 +163,22 @@ module loas_cache_bank #(
                     res_no_room = !res_alloc;
                     age_write   = res_alloc;
                     ageing      = |(chosen & valid_row & ~(age_hi & age_lo));
-                    tags_next   = tags;
-                    for (w = 0; w < NUM_WAYS; w = w + 1) begin
-                        if (chosen[w]) begin
-                            tags_next[w*TAG_W +: TAG_W] = s1_tag;
-                            age_next[2*w +: 2] = s1_keep_reg ? 2'd0 : 2'd2;
-                        end else if (ageing && age_row[2*w +: 2] != 2'd3
-                                     && (age_row[2*w+1] || slow == 2'd2)) begin
-                            age_next[2*w +: 2] = age_row[2*w +: 2] + 2'd1;
-                        end
-                    end
+                    // the others by one, then the new line at its own age
+                    older    = ageing ? ~chosen & ~(age_hi & age_lo) & (age_hi | {NUM_WAYS{slow == 2'd2}})
+                                      : {NUM_WAYS{1'b0}};
+                    hi_next  = ((age_hi ^ (older & age_lo)) & ~chosen) | (s1_keep_reg ? {NUM_WAYS{1'b0}} : chosen);
+                    lo_next  = (age_lo ^ older) & ~chosen;
                 end else begin
                     // A line is young again when it is hit, but not by the read that it was brought for.
                     age_write = 1'b1;
-                    for (w = 0; w < NUM_WAYS; w = w + 1)
-                        if (chosen[w]) begin
-                            if (s1_keep_reg)                                  age_next[2*w +: 2] = 2'd0;
-                            else if (s1_fresh_reg && age_row[2*w+1])          age_next[2*w +: 2] = 2'd1;
-                            else if (!s1_read_reg && age_row[2*w +: 2] == 2'd3) age_next[2*w +: 2] = 2'd2;
-                        end
+                    hi_next   = s1_keep_reg || s1_fresh_reg ? age_hi & ~chosen : age_hi;
+                    if (s1_keep_reg)       lo_next = age_lo & ~chosen;
+                    else if (s1_fresh_reg) lo_next = age_lo | (chosen & age_hi);
+                    else if (!s1_read_reg) lo_next = age_lo & ~(chosen & age_hi);
                 end
                 for (w = 0; w < NUM_WAYS; w = w + 1) if (chosen[w]) res_way = res_way | w[WAY_W-1:0];
+                tags_next = tags;
+                tags_next[res_way*TAG_W +: TAG_W] = s1_tag;
             end
         end
     end
@@ -197,7 +191,10 @@ module loas_cache_bank #(
             s1_read_reg  <= lk_read;
             s1_fresh_reg <= lk_fresh;
         end
-        if (age_write) age_reg[2*s1_row +: 2*NUM_WAYS] <= age_next;
+        if (age_write) begin
+            age_hi_reg[s1_row +: NUM_WAYS] <= hi_next;
+            age_lo_reg[s1_row +: NUM_WAYS] <= lo_next;
+        end
         if (miss_ready) miss_valid_reg <= 1'b0;
         if (res_alloc) begin
             miss_valid_reg        <= 1'b1;
@@ -216,12 +213,13 @@ module loas_cache_bank #(
             s1_valid_reg   <= 1'b0;
             miss_valid_reg <= 1'b0;
             pending_reg    <= {LINES{1'b0}};
-            age_reg        <= {2*LINES{1'b0}};
+            age_hi_reg     <= {LINES{1'b0}};
+            age_lo_reg     <= {LINES{1'b0}};
             slow_reg       <= {2*NUM_SETS{1'b0}};
         end
     end
 
-    wire unused = &{1'b0, res_full, fill_full};   // their lowest bit when NUM_WAYS = 1
+    wire unused = &{1'b0, row_full, res_full, fill_full};   // their lowest bit when NUM_WAYS = 1
 
     // The row of tags that was just compared is written back with the new tag in its place: no write mask needed.
     loas_ram #(.W(NUM_WAYS*TAG_W), .DEPTH(NUM_SETS)) tag_inst (
