@@ -15,7 +15,6 @@ from golden.bounds import BoundError, check_layer, column_sums, membrane_range, 
 from golden.config import load
 from golden.layer import Layer, NetworkError, layer_fast, layer_naive, run_layers, work
 
-
 make: Any = Layer  # takes lists and other integer types too
 
 
@@ -32,7 +31,7 @@ def random_case(rng: np.random.Generator) -> tuple[npt.NDArray[np.uint8], Layer]
     bias = rng.integers(-reach, reach + 1, N)
     theta = rng.integers(-reach, reach + 1, N)
     readout = rng.random() < 0.15
-    layer = make(W.astype(np.int8), bias, theta, int(rng.choice([0, 1, 64, 255, 256, rng.integers(257)])),
+    layer = make(W.astype(np.int8), bias, theta, int(rng.choice([0, 1, 64, 255, 256, int(rng.integers(257))])),
                   soft=not readout and rng.random() < 0.5, readout=readout,
                   drop_once=not readout and rng.random() < 0.3)  # fmt: skip
     return A, layer
