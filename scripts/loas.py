@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""The command ``loas``: pack, unpack, dump and check memory images. Exit code 2 on bad input."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from golden import config as configs
+from golden.errors import LoasError
+from golden.image import read_image
+from golden.network import load_network, load_spikes
+from scripts.nir_import import read_nir
+from scripts.pack import dump_lines, image_bytes, pack_folder, unpack_folder
+
+console = Console()
+
+
+class Group(click.Group):
+    """Turns bad input of any command into one line on standard error and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except LoasError as err:
+            click.echo(f"error: {err}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Packs spiking networks for the LoAS machine.
+
+    \b
+    Examples:
+      loas pack network.npz spikes.npz build/image --config tiny
+      loas pack models/digits/digits.nir spikes.npz build/digits
+      loas check build/image
+      loas dump build/image --region descriptors
+      loas unpack build/image/image.bin build/unpacked
+    """
+
+
+@main.command()
+@click.argument("network", type=click.Path(path_type=Path))
+@click.argument("spikes", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--config", "name", default="paper", show_default=True, help="Configuration in spec/configs.toml.")
+@click.option("--sidecar", type=click.Path(path_type=Path), help="What NIR cannot say; by default NETWORK with .json.")
+@click.option("--width", type=int, help="Bits of a word in .hex, .coe and .mif.  [default: AXI_W]")
+@click.option("--force", is_flag=True, help="Replace an image folder that exists.")
+def pack(
+    network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | None, width: int | None, force: bool
+) -> None:
+    """Packs NETWORK (.npz or .nir) and SPIKES (.npz with `spikes` (M, K, T)) into FOLDER.
+
+    \b
+    Example: loas pack network.npz spikes.npz build/image --config tiny --width 32
+    """
+    cfg = configs.load(name)
+    origin: dict[str, Any] = {"network": network.name, "spikes": spikes.name}
+    with console.status("packing"):
+        if network.suffix == ".nir":
+            imported = read_nir(network, sidecar)
+            net = imported.network
+            rule = {field: imported.sidecar[field] for field in ("T", "dt", "reset", "comparison", "weight_bits")}
+            origin["nir"] = rule
+            console.print("NIR rule in force: " + ", ".join(f"{k} = {v}" for k, v in rule.items()))
+        else:
+            net = load_network(network)
+        manifest = pack_folder(net, load_spikes(spikes), cfg, folder, width=width, force=force, origin=origin)
+    table = Table(title=f"{folder}: {manifest['bytes']} bytes for configuration {cfg.name}")
+    for column in ("layer", "M", "K", "N", "nonzero weights", "matches", "floor cycles"):
+        table.add_column(column, justify="left" if column == "layer" else "right")
+    for lay in manifest["layers"]:
+        table.add_row(lay["name"], *(str(lay[f]) for f in ("m", "k", "n", "nonzero_weights", "matches", "floor_cycles")))
+    console.print(table)
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace a folder that exists.")
+def unpack(image: Path, folder: Path, force: bool) -> None:
+    """Takes IMAGE (.bin or image folder) apart to network.npz and spikes.npz in FOLDER."""
+    unpack_folder(image_bytes(image), folder, force)
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--region", default="", help="Only regions whose name contains this, e.g. header, layer0.weights.")
+def dump(image: Path, region: str) -> None:
+    """Prints IMAGE (.bin or image folder) in 32-bit words, annotated."""
+    for line in dump_lines(image_bytes(image), region):
+        click.echo(line)
+
+
+@main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--config", "name", help="Demand this configuration.")
+def check(image: Path, name: str | None) -> None:
+    """Verifies every field and fiber of IMAGE (.bin or image folder)."""
+    data = image_bytes(image)
+    try:
+        found = read_image(data, configs.load(name) if name else None)
+    except LoasError as err:
+        raise LoasError(f"{image}: {err}") from err
+    layers = " ".join(f"{lay.k}x{lay.n}" for lay in found.layout.layers)
+    click.echo(f"{image}: good: {len(data)} bytes, configuration {found.cfg.name}, {found.spikes.shape[0]} rows, layers {layers}")
+
+
+@main.command("configs")
+def configs_command() -> None:
+    """Lists the configurations of spec/configs.toml."""
+    every = configs.load_all()
+    table = Table(title="spec/configs.toml")
+    table.add_column("parameter")
+    for name in every:
+        table.add_column(name, justify="right")
+    for parameter in configs.PARAMETERS:
+        table.add_row(parameter, *(str(getattr(cfg, parameter)) for cfg in every.values()))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

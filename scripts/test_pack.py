@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""Tests of the command line and of the image folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from golden.config import load
+from golden.layer import Layer
+from golden.network import Network, load_network, load_spikes
+from scripts.loas import main
+from scripts.pack import word_lines
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    layers = [
+        Layer(rng.integers(-9, 10, (40, 20)), rng.integers(-9, 10, 20), rng.integers(1, 30, 20), 64, name="fc1"),
+        Layer(rng.integers(-9, 10, (20, 5)), np.zeros(5), np.zeros(5), 0, readout=True, name="out"),
+    ]
+    Network("net", 4, layers).save(tmp_path / "net.npz")
+    np.savez(tmp_path / "in.npz", spikes=rng.integers(0, 2, (3, 40, 4)))
+    return tmp_path
+
+
+def pack(files: Path, *more: object) -> Result:
+    return run("pack", files / "net.npz", files / "in.npz", files / "image", "--config", "tiny", *more)
+
+
+@pytest.mark.parametrize("width", [8, 32, 128, 1024])
+def test_all_files_agree(files: Path, width: int) -> None:
+    result = pack(files, "--width", width)
+    assert result.exit_code == 0, result.output
+    image = files / "image"
+    data = (image / "image.bin").read_bytes()
+    manifest = json.loads((image / "manifest.json").read_text())
+    digits = width // 4
+
+    def back(words: list[str]) -> bytes:
+        assert all(len(word) == digits for word in words) and len(words) == manifest["words"]
+        return b"".join(bytes.fromhex(word)[::-1] for word in words)
+
+    hexes = back((image / "image.hex").read_text().split())
+    assert hexes[: len(data)] == data and not any(hexes[len(data) :]) and len(hexes) - len(data) < width // 8
+    coe = (image / "image.coe").read_text()
+    head, body = coe.split("memory_initialization_vector=")
+    assert head == "memory_initialization_radix=16;\n" and body.endswith(";\n")
+    assert back([word.strip() for word in body.strip().rstrip(";").split(",")]) == hexes
+    mif = (image / "image.mif").read_text()
+    assert f"WIDTH = {width};" in mif and f"DEPTH = {manifest['words']};" in mif
+    rows = [line.rstrip(";").split(" : ") for line in mif.split("BEGIN\n")[1].split("END;")[0].splitlines()]
+    assert [int(r[0], 16) for r in rows] == list(range(len(rows))) and back([r[1] for r in rows]) == hexes
+    net, spikes = load_network(files / "net.npz"), load_spikes(files / "in.npz")
+    golden = np.load(image / "golden" / "outputs.npz")
+    for i, out in enumerate(net.run(spikes)):
+        assert np.array_equal(golden[f"layer{i}"], out)
+    assert [lay["name"] for lay in manifest["layers"]] == ["fc1", "out"]
+    assert manifest["parameters"] == load("tiny").verilog_parameters()
+
+
+def test_round_trip_check_and_dump(files: Path) -> None:
+    assert pack(files).exit_code == 0
+    assert "exists already" in pack(files).output
+    assert pack(files, "--force").exit_code == 0
+    assert run("unpack", files / "image", files / "back").exit_code == 0
+    assert load_network(files / "back" / "network.npz").same(load_network(files / "net.npz"))
+    assert np.array_equal(load_spikes(files / "back" / "spikes.npz"), load_spikes(files / "in.npz"))
+    good = run("check", files / "image", "--config", "tiny")
+    assert good.exit_code == 0 and "configuration tiny, 3 rows, layers 40x20 20x5" in good.output
+    dump = run("dump", files / "image" / "image.bin")
+    assert dump.exit_code == 0
+    data = (files / "image" / "image.bin").read_bytes()
+    for line in dump.output.splitlines():
+        if not line.startswith("#"):
+            offset, value = (int(v, 16) for v in line.split()[:2])
+            assert data[offset : offset + 4] == value.to_bytes(4, "little")
+    for note in ("magic", "layer 1: out_stride", "block 0: params", "block 0: column 7: threshold", "row 2: word count", "row 1: output 4"):
+        assert f"  {note}\n" in dump.output
+    assert len(run("dump", files / "image", "--region", "layer0.perf").output.splitlines()) == 33
+    assert run("configs").exit_code == 0 and "NUM_TPPES" in run("configs").output
+    for command in ("--help", "pack --help", "dump --help"):
+        assert run(*command.split()).exit_code == 0
+    assert "Examples:" in run("--help").output
+
+
+def test_bad_input_leaves_nothing(files: Path) -> None:
+    before = sorted(p.name for p in files.iterdir())
+    np.savez(files / "wrong.npz", spikes=np.full((3, 40, 4), 2))
+    for arguments, message in [
+        (("nosuch.npz", "in.npz", "--config", "tiny"), "nosuch.npz: cannot be read"),
+        (("in.npz", "in.npz", "--config", "tiny"), "in.npz: field 'format' is missing"),
+        (("net.npz", "wrong.npz", "--config", "tiny"), "wrong.npz: spikes[0, 0, 0] = 2 is not legal: must be 0 or 1"),
+        (("net.npz", "in.npz", "--config", "big"), "configuration 'big' does not exist: must be one of paper, tiny"),
+        (("net.npz", "in.npz", "--config", "tiny", "--width", "24"), "word width = 24 is not legal"),
+        (("nosuch.nir", "in.npz"), "nosuch.nir: cannot be read"),
+    ]:
+        network, spikes, *options = arguments
+        result = run("pack", files / network, files / spikes, files / "image", *options)
+        assert result.exit_code == 2 and message in result.output.replace("\n", ""), result.output
+    assert sorted(p.name for p in files.iterdir()) == sorted([*before, "wrong.npz"])
+    Network("big", 4, [Layer(np.full((300, 2), 127), np.zeros(2), np.zeros(2), name="fc")]).save(files / "big.npz")
+    np.savez(files / "bigin.npz", spikes=np.zeros((1, 300, 4)))
+    result = run("pack", files / "big.npz", files / "bigin.npz", files / "image")
+    assert result.exit_code == 2 and "fc: column 0: the accumulated sum" in result.output and "needs 17 bits" in result.output
+    assert not (files / "image").exists()
+    (files / "mine").mkdir()
+    (files / "mine" / "thesis.txt").write_text("x")
+    result = run("pack", files / "net.npz", files / "in.npz", files / "mine", "--force")
+    assert result.exit_code == 2 and (files / "mine" / "thesis.txt").exists()
+    assert not [p for p in files.iterdir() if p.name.startswith(".")]
+
+
+def test_bad_images(files: Path) -> None:
+    assert pack(files).exit_code == 0
+    data = (files / "image" / "image.bin").read_bytes()
+    bad = files / "bad.bin"
+    for content in (b"", data[:-1], data + b"\0", data[:200] + b"\xff" + data[201:]):
+        bad.write_bytes(content)
+        for command in (("check", bad), ("unpack", bad, files / "out")):
+            result = run(*command)
+            assert result.exit_code == 2 and "offset 0x" in result.output
+    assert not (files / "out").exists()
+    assert run("check", files / "nosuch.bin").exit_code == 2
+    assert run("check", files / "image", "--config", "paper").exit_code == 2
+    assert run("dump", files / "image", "--region", "nosuch").exit_code == 2
+
+
+def test_words_have_the_last_byte_first() -> None:
+    assert word_lines(bytes([1, 2, 3, 4, 5]), 32) == ["04030201", "00000005"]
