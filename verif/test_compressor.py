@@ -10,7 +10,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Pause, Sink
+from lib.lockstep import STALLS, Loop, Pause, Sink, param
 from lib.out_ref import fiber_chunks, integer_chunks, random_row
 
 KINDS = ("empty", "full", "one", "last", "dense", "sparse", "mixed")
@@ -21,8 +21,8 @@ class Rows:
 
     def __init__(self, dut: Any, rows: list[list[int]], read: bool, slots: int, idle: float, order: str) -> None:
         self.dut, self.slots, self.order = dut, slots, order
-        t, slice_w = int(dut.T.value), int(dut.SLICE_W.value)
-        self.ports = int(dut.NUM_TPPES.value)
+        t, slice_w = param(dut, "T"), param(dut, "SLICE_W")
+        self.ports = param(dut, "NUM_TPPES")
         self.widths = {f: len(getattr(dut, f"ent_{f}")) // self.ports for f in ("slot", "addr", "data", "count")}
         if read:
             self.entries = [[(v, 0) for v in row] for row in rows]
@@ -83,14 +83,22 @@ class Rows:
 
 
 class Writer:
-    """The write master's side. polite: chunks only of commands it has taken; serial: next command after the last chunk."""
+    """The write master's side. polite: chunks only of commands it has taken; serial: next command after the last chunk;
+    eager: both as they come; late: commands only when no chunk is to be had."""
 
     def __init__(self, dut: Any, stall: float, mode: str) -> None:
         self.dut, self.mode = dut, mode
-        self.cmds = Sink(dut, "cmd", ["addr", "chunks"], stall, lambda: mode != "serial" or self.owed() == 0)
-        self.chunks = Sink(dut, "wr", ["data"], stall, lambda: mode == "eager" or self.owed() > 0)
+        self.cmds = Sink(dut, "cmd", ["addr", "chunks"], stall, lambda: self.may_command())
+        self.chunks = Sink(dut, "wr", ["data"], stall, lambda: mode in ("eager", "late") or self.owed() > 0)
         self.rows = 0
+        self.quiet = 0
         self.row_ends: list[int] = []
+
+    def may_command(self) -> bool:
+        if self.mode == "late":
+            self.quiet = 0 if self.dut.wr_valid.value == 1 else self.quiet + 1
+            return self.quiet > 40
+        return self.mode != "serial" or self.owed() == 0
 
     def owed(self) -> int:
         return sum(c["chunks"] for c in self.cmds.items) - len(self.chunks.items)
@@ -112,7 +120,7 @@ class Writer:
 async def check_layer(dut: Any, loop: Loop, rows: list[list[int]], read: bool, slots: int, *, idle: float = 0.0,
                       stall: float = 0.0, order: str = "random", mode: str = "polite") -> Writer:
     """Runs one layer of rows (words, or integers) through buffer and compressor and checks everything that leaves."""
-    t, chunk_w = int(dut.T.value), int(dut.CHUNK_W.value)
+    t, chunk_w = param(dut, "T"), param(dut, "CHUNK_W")
     feed, writer = Rows(dut, rows, read, slots, idle, order), Writer(dut, stall, mode)
     chunks = [integer_chunks(r, chunk_w) if read else fiber_chunks(r, t, chunk_w) for r in rows]
     base, stride = random.getrandbits(30) & ~0x7F, random.getrandbits(16) & ~0x7F
@@ -149,21 +157,21 @@ async def check_layer(dut: Any, loop: Loop, rows: list[list[int]], read: bool, s
 
 def layer(dut: Any, rng: random.Random, read: bool, n: int, m: int) -> tuple[list[list[int]], bool, int]:
     """Rows, readout, and a legal number of slots for them."""
-    t, slice_w = int(dut.T.value), int(dut.SLICE_W.value)
-    n = min(n, int(dut.OUT_ENTRIES.value) // 2) if read else min(n, int(dut.K_MAX.value))
+    t, slice_w = param(dut, "T"), param(dut, "SLICE_W")
+    n = min(n, param(dut, "OUT_ENTRIES") // 2) if read else min(n, param(dut, "K_MAX"))
     entries = n if read else -(-n // slice_w)
-    most = min(int(dut.NUM_SLOTS.value), int(dut.OUT_ENTRIES.value) // entries)
+    most = min(param(dut, "NUM_SLOTS"), param(dut, "OUT_ENTRIES") // entries)
     rows = [[rng.getrandbits(32) for _ in range(n)] if read else random_row(rng, n, t, rng.choice(KINDS)) for _ in range(m)]
     return rows, read, rng.choice([1, min(2, most), most, rng.randint(1, most)])
 
 
 def shapes(dut: Any, rng: random.Random, count: int) -> list[tuple[bool, int, int]]:
     """(readout, N, M): edges of slice and chunk, single neurons, the longest row, then anything."""
-    slice_w, chunk_w, k_max = int(dut.SLICE_W.value), int(dut.CHUNK_W.value), int(dut.K_MAX.value)
+    slice_w, chunk_w, k_max = param(dut, "SLICE_W"), param(dut, "CHUNK_W"), param(dut, "K_MAX")
     ints = chunk_w // 32
     edges = [(False, n, 4) for n in (1, slice_w - 1, slice_w, slice_w + 1, chunk_w - 1, chunk_w, chunk_w + 1)]
     edges += [(False, k_max, 2), (True, 1, 5), (True, ints, 3), (True, ints + 1, 3), (True, 3 * ints - 1, 3),
-              (True, int(dut.OUT_ENTRIES.value) // 2, 2)]
+              (True, param(dut, "OUT_ENTRIES") // 2, 2)]
     rest = [(rng.random() < 0.25, rng.randint(1, min(k_max, 5 * chunk_w)), rng.randint(1, 12)) for _ in range(count)]
     rest = [(read, min(n, 40) if read else n, m) for read, n, m in rest]
     result = edges + rest
@@ -193,11 +201,21 @@ async def full_and_empty_rows(dut: Any) -> None:
     loop, rng = Loop(dut), random.Random(random.getrandbits(32))
     dut.layer_start.value = 0
     await loop.reset()
-    n = min(int(dut.K_MAX.value), 6 * int(dut.CHUNK_W.value)) - 1
+    n = min(param(dut, "K_MAX"), 6 * param(dut, "CHUNK_W")) - 1
     kinds = [k for a in ("empty", "full", "one") for b in ("empty", "full", "last") for k in (a, b)]
-    rows = [random_row(rng, n, int(dut.T.value), kind) for kind in kinds]
+    rows = [random_row(rng, n, param(dut, "T"), kind) for kind in kinds]
     for stall in (0.0, 0.5):
         await check_layer(dut, loop, rows, False, 2, stall=stall)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def late_command(dut: Any) -> None:
+    """done waits for the last command, even if all chunks have been taken long ago."""
+    loop, rng = Loop(dut), random.Random(random.getrandbits(32))
+    dut.layer_start.value = 0
+    await loop.reset()
+    for kind in ("full", "empty"):
+        await check_layer(dut, loop, [random_row(rng, 20, param(dut, "T"), kind)], False, 1, mode="late")
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
@@ -206,7 +224,7 @@ async def longest_rows(dut: Any) -> None:
     loop, rng = Loop(dut), random.Random(random.getrandbits(32))
     dut.layer_start.value = 0
     await loop.reset()
-    k_max, t = int(dut.K_MAX.value), int(dut.T.value)
+    k_max, t = param(dut, "K_MAX"), param(dut, "T")
     for missing in (0, 1, 3):
         rows = [random_row(rng, k_max - missing, t, kind) for kind in ("full", "full", "full", "sparse", "full")]
         await check_layer(dut, loop, rows, False, 2, stall=STALLS["most"], mode="eager")
@@ -216,13 +234,13 @@ async def longest_rows(dut: Any) -> None:
 async def row_rate(dut: Any) -> None:
     """A row in the steady state: max(entries + 1, chunks, words at SLICE_W a cycle) cycles, and little more."""
     loop, rng = Loop(dut), random.Random(random.getrandbits(32))
-    t, chunk_w, slice_w = int(dut.T.value), int(dut.CHUNK_W.value), int(dut.SLICE_W.value)
+    t, chunk_w, slice_w = param(dut, "T"), param(dut, "CHUNK_W"), param(dut, "SLICE_W")
     dut.layer_start.value = 0
     await loop.reset()
-    slots = int(dut.NUM_SLOTS.value)
+    slots = param(dut, "NUM_SLOTS")
     if slots < 4:
         return  # too few rows for a steady state
-    n = min(int(dut.K_MAX.value), int(dut.OUT_ENTRIES.value) * slice_w // slots)
+    n = min(param(dut, "K_MAX"), param(dut, "OUT_ENTRIES") * slice_w // slots)
     for kind in ("empty", "sparse", "dense", "full"):
         rows = [random_row(rng, n, t, kind) for _ in range(slots)]
         writer = await check_layer(dut, loop, rows, False, slots, order="in order")

@@ -7,7 +7,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Sink, Source
+from lib.lockstep import STALLS, Loop, Sink, Source, param
 
 FIELDS = ["slot", "addr", "data", "count"]
 
@@ -15,7 +15,7 @@ FIELDS = ["slot", "addr", "data", "count"]
 async def check_tasks(dut: Any, loop: Loop, tasks: list[list[tuple[int, int]]], read: bool, drop: bool,
                       idle: float, stall: float) -> tuple[list[int], list[int]]:
     """Sends tasks of (word, value) neurons, checks all entries; returns the cycles of both handshakes."""
-    t, slice_w = int(dut.T.value), int(dut.SLICE_W.value)
+    t, slice_w = param(dut, "T"), param(dut, "SLICE_W")
     dut.cfg_readout.value, dut.cfg_drop_once.value = int(read), int(drop)
     source = Source(dut, "s", ["word", "value", "last", "slot", "out_addr"], idle)
     sink = Sink(dut, "ent", FIELDS, stall)
@@ -43,7 +43,7 @@ async def check_tasks(dut: Any, loop: Loop, tasks: list[list[tuple[int, int]]], 
 
 
 def random_tasks(dut: Any, number: int) -> list[list[tuple[int, int]]]:
-    t, slice_w = int(dut.T.value), int(dut.SLICE_W.value)
+    t, slice_w = param(dut, "T"), param(dut, "SLICE_W")
     lengths = [1, slice_w - 1, slice_w, slice_w + 1, 2 * slice_w] + [random.randint(1, 4 * slice_w) for _ in range(number)]
     random.shuffle(lengths)
 
@@ -83,7 +83,7 @@ async def fills_up(dut: Any) -> None:
     source.queue.extend({"word": 1, "value": 0, "last": 0, "slot": 1, "out_addr": 2} for _ in range(200))
     dut.cfg_readout.value, dut.cfg_drop_once.value = 0, 0
     loop.agents = [source, sink]
-    slice_w = int(dut.SLICE_W.value)
+    slice_w = param(dut, "SLICE_W")
     for _ in range(3 * slice_w):
         await loop.step()
     assert source.taken == list(range(2 * slice_w - 1)) and not sink.items
@@ -95,7 +95,7 @@ async def reset_in_task(dut: Any) -> None:
     """rst forgets a begun entry and the place in the task."""
     loop = Loop(dut)
     await loop.reset()
-    for cycles in range(1, 2 * int(dut.SLICE_W.value) + 3):
+    for cycles in range(1, 2 * param(dut, "SLICE_W") + 3):
         source = Source(dut, "s", ["word", "value", "last", "slot", "out_addr"])
         source.queue.extend({"word": 1, "value": 0, "last": 0, "slot": 0, "out_addr": 0} for _ in range(200))
         dut.cfg_readout.value, dut.cfg_drop_once.value = 0, 0

@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Sink, Source
+from lib.lockstep import STALLS, Loop, Sink, Source, param
 from lib.out_ref import Neuron, lif, random_neuron, readout
 
 LEAKS = (0, 1, 64, 128, 255, 256)
@@ -23,7 +23,7 @@ def pack(values: tuple[int, ...], width: int) -> int:
 async def check_layer(dut: Any, loop: Loop, neurons: list[Neuron], leak: int, soft: bool, read: bool,
                       idle: float, stall: float) -> tuple[list[int], list[int]]:
     """Sends the neurons of one layer and checks all results; returns the cycles of input and output handshakes."""
-    t, acc_w, mem_w = int(dut.T.value), int(dut.ACC_W.value), int(dut.MEM_W.value)
+    t, acc_w, mem_w = param(dut, "T"), param(dut, "ACC_W"), param(dut, "MEM_W")
     dut.cfg_leak.value, dut.cfg_soft.value, dut.cfg_readout.value = leak, int(soft), int(read)
     source = Source(dut, "s", ["sum", "bias", "threshold", "tag"], idle)
     sink = Sink(dut, "m", ["word", "value", "tag"], stall)
@@ -50,7 +50,7 @@ async def check_layer(dut: Any, loop: Loop, neurons: list[Neuron], leak: int, so
 
 def layers(dut: Any, count: int) -> list[tuple[list[Neuron], int, bool, bool]]:
     """(neurons, leak, soft, readout) of all kinds of layers."""
-    t, acc_w, mem_w = int(dut.T.value), int(dut.ACC_W.value), int(dut.MEM_W.value)
+    t, acc_w, mem_w = param(dut, "T"), param(dut, "ACC_W"), param(dut, "MEM_W")
     rng = random.Random(random.getrandbits(32))
     kinds = [(leak, soft, False) for leak, soft in product((*LEAKS, rng.randint(2, 254)), (False, True))]
     result = [([random_neuron(rng, t, acc_w, mem_w, leak, soft) for _ in range(count)], leak, soft, read)
@@ -78,7 +78,7 @@ async def latency_and_throughput(dut: Any) -> None:
     """2 T - 1 cycles, a neuron a cycle."""
     loop = Loop(dut)
     await loop.reset()
-    t, acc_w, mem_w = int(dut.T.value), int(dut.ACC_W.value), int(dut.MEM_W.value)
+    t, acc_w, mem_w = param(dut, "T"), param(dut, "ACC_W"), param(dut, "MEM_W")
     rng = random.Random(random.getrandbits(32))
     neurons = [random_neuron(rng, t, acc_w, mem_w, 64, False) for _ in range(100)]
     sent, got = await check_layer(dut, loop, neurons, 64, False, False, 0.0, 0.0)
@@ -94,7 +94,7 @@ async def fills_up(dut: Any) -> None:
     source, sink = Source(dut, "s", ["sum", "bias", "threshold", "tag"]), Sink(dut, "m", ["word", "value", "tag"], 1.0)
     source.queue.extend({"sum": 0, "bias": 0, "threshold": 1, "tag": i} for i in range(100))
     loop.agents = [source, sink]
-    depth = 2 * int(dut.T.value) - 1
+    depth = 2 * param(dut, "T") - 1
     for _ in range(depth + 10):
         await loop.step()
     assert source.taken == list(range(depth)) and not sink.items
@@ -105,7 +105,7 @@ async def fills_up(dut: Any) -> None:
 async def reset_in_flight(dut: Any) -> None:
     """One cycle of rst forgets everything inside, stalled or not."""
     loop = Loop(dut)
-    t, acc_w, mem_w = int(dut.T.value), int(dut.ACC_W.value), int(dut.MEM_W.value)
+    t, acc_w, mem_w = param(dut, "T"), param(dut, "ACC_W"), param(dut, "MEM_W")
     rng = random.Random(random.getrandbits(32))
     neurons = [random_neuron(rng, t, acc_w, mem_w, 64, False) for _ in range(6)]
     await loop.reset()

@@ -21,8 +21,7 @@
 // one command (address, chunks) and then exactly that many chunks; the command is offered before the row's first chunk.
 // done falls in the cycle after layer_start, and is up again when the last row's command and chunks have been taken; ev_row
 // pulses when a row's last chunk is taken.
-// Rate: a row takes about max(entries + 1, chunks, word chunks made at one a cycle) cycles: the rows before it are still
-// being sent while it is read. Both FIFOs hold the longest row, so a row can always be read to its end when the rows before
+// Rate: a row takes about max(entries + 1, chunks) cycles: the rows before it are still being sent while it is read. Both FIFOs hold the longest row, so a row can always be read to its end when the rows before
 // it are gone: no deadlock, for words of the row being sent are all in the FIFO or packer before any of the next row.
 // Entries beyond a row's N neurons must be zero (loas_out_slice sees to it).
 module loas_compressor #(

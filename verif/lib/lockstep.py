@@ -5,6 +5,7 @@ will see. So an agent sees the handshake itself, on every simulator, and ready m
 """
 from __future__ import annotations
 
+import os
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,12 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
 STALLS: Mapping[str, float] = {"none": 0.0, "some": 0.1, "half": 0.5, "most": 0.9}
+
+
+def param(dut: Any, name: str) -> int:
+    """A parameter of the top module, or LOAS_PARAM_<name> where the top is a netlist, which has none."""
+    given = os.environ.get(f"LOAS_PARAM_{name}")
+    return int(getattr(dut, name).value) if given is None else int(given)
 
 
 class Agent(Protocol):
