@@ -5,7 +5,7 @@ import random
 
 import cocotb
 import pytest
-from lib.axi_masters import CONFIGS, STALLS, WINDOW, FillClient, MastersTB
+from lib.axi_masters import BASE, CONFIGS, STALLS, WINDOW, FillClient, MastersTB
 
 SOURCES = ("loas_axi_checker.v", "loas_sim_mem.v", "tb_loas_axi.v")
 
@@ -115,10 +115,14 @@ async def flush_anywhere(dut, ext: bool) -> None:  # type: ignore[no-untyped-def
         client.todo.extend(addresses(tb, 100))
         await tb.step(random.randrange(1, 60))
         before = client.requests
+        if client.expected:  # late errors are nobody's
+            tb.set(err_en=1, err_resp=2, err_at=BASE + random.choice(client.expected))
         await tb.flush([client], hold=random.choice([None, 1, 2, 5]))
         if random.random() < 0.5:  # else new requests wait at the door while old lines still arrive
             await tb.until(lambda: tb.get("rd_idle"))
             assert client.requests <= before + 1, "requests during flush"
+            await tb.step(2)
+        tb.set(err_en=0)
         client.todo.extend(addresses(tb, 5))
         await tb.until(client.done)
     tb.check()

@@ -6,7 +6,7 @@ import random
 import cocotb
 import pytest
 from cocotb.triggers import FallingEdge
-from lib.axi_masters import BYTES, CONFIGS, STALLS, WINDOW, MastersTB, WriteClient
+from lib.axi_masters import BASE, BYTES, CONFIGS, STALLS, WINDOW, MastersTB, WriteClient
 
 SOURCES = ("loas_axi_checker.v", "loas_sim_mem.v", "tb_loas_axi.v")
 
@@ -193,8 +193,13 @@ async def flush_anywhere(dut, ext: bool) -> None:  # type: ignore[no-untyped-def
             places.append((addr, data))
         await tb.step(random.randrange(1, 90))
         bursts, beats, empty = client.bursts, len(client.beats), client.empty_beats
+        oldest = tb.get("wm_oldest_addr") if tb.get("wm_outstanding") else 0
+        tb.set(err_en=1, err_resp=3, err_at=BASE + oldest + random.randrange(8) * tb.axi_b)  # late errors are nobody's
         await tb.flush([client], hold=random.choice([None, 1, 2, 5]))
         await tb.until(lambda: tb.get("wm_idle") and not tb.get("check_busy"))
+        tb.set(err_en=0)
+        await tb.step(2)
+        assert not client.errors, "an error from before the flush"
         assert client.bursts - bursts <= 1, "bursts under flush"
         written, dry = len(client.beats) - beats, client.empty_beats - empty
         assert written - dry <= 1, "data under flush"  # the beat that was up

@@ -107,12 +107,12 @@ class MastersTB:
     async def flush(self, clients: list[Any], *, hold: int | None = None) -> None:
         """A reset as control makes it: flush up, clients emptied, down when both masters are idle (or after `hold` cycles)."""
         self.set(flush=1)
+        await self.step(1)  # the clients are reset at the end of this cycle: they still ask in it
         for client in clients:
             client.clear()
         if hold is not None:
             await self.step(hold)
         else:
-            await self.step(1)
             await self.until(lambda: self.get("rd_idle") and self.get("wm_idle"))
         self.set(flush=0)
 
@@ -169,6 +169,8 @@ class FillClient:
         tb = self.tb
         self.requests += tb.get("arvalid") and tb.get("arready")
         error = tb.get("rd_err_valid")
+        if tb.shadow["flush"]:
+            assert not (tb.get("fill_ready") or tb.get("fill_rsp_valid") or error), "read master speaks under flush"
         if tb.get("fill_rsp_valid"):
             assert self.expected, "a line nobody asked for"
             addr = self.expected.popleft() // tb.line_b * tb.line_b
@@ -241,6 +243,9 @@ class WriteClient:
             self.beats.append(tb.cycle)
             self.empty_beats += tb.get("m_axi_wstrb") == 0
         self.bytes += tb.get("wm_ev_bytes")
+        if tb.shadow["flush"]:
+            quiet = ("cmd_ready", "wr_ready", "wm_err_valid", "wm_err_pointer")
+            assert not any(tb.get(name) for name in quiet), "write master speaks under flush"
         if tb.get("wm_err_valid"):
             self.errors.append(tb.get("wm_err_addr"))
         if tb.get("wm_err_pointer"):
