@@ -76,9 +76,10 @@ class Result:
         if self.ok:
             return "done"
         names = {entry["code"]: key for key, entry in spec("registers")["errors"].items()}
+        name = names.get(self.error, "?")
         if not self.status & 6:
             return f"not finished after {self.cycles} cycles"
-        return f"error {self.error} ({names.get(self.error, "?")}) at image byte 0x{self.addr:08x}, layer {self.layer}"
+        return f"error {self.error} ({name}) at image byte 0x{self.addr:08x}, layer {self.layer}"
 
 
 def sources() -> list[Path]:

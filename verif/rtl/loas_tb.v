@@ -143,32 +143,33 @@ module loas_tb #(
         wake <= running && !wake && (irq || poll_count >= poll || cycle >= max_cycles);
     end
 
-    reg aw_left;
-    reg w_left;
+    // Signals move at the falling edge and are looked at just before the rising one: the same in every simulator, which
+    // non-blocking assignments of an initial block are not.
+    reg aw_go;
+    reg w_go;
+    reg go;
 
     task axil_write(input [11:0] addr, input [31:0] data);
         begin
-            s_axil_awaddr  <= addr;
-            s_axil_awvalid <= 1'b1;
-            s_axil_wdata   <= data;
-            s_axil_wvalid  <= 1'b1;
-            s_axil_bready  <= 1'b1;
-            aw_left = 1'b1;
-            w_left  = 1'b1;
-            while (aw_left || w_left) begin
-                @(posedge clk);
-                if (s_axil_awvalid && s_axil_awready) begin
-                    aw_left = 1'b0;
-                    s_axil_awvalid <= 1'b0;
-                end
-                if (s_axil_wvalid && s_axil_wready) begin
-                    w_left = 1'b0;
-                    s_axil_wvalid <= 1'b0;
-                end
+            s_axil_awaddr  = addr;
+            s_axil_awvalid = 1'b1;
+            s_axil_wdata   = data;
+            s_axil_wvalid  = 1'b1;
+            while (s_axil_awvalid || s_axil_wvalid) begin
+                #4;
+                aw_go = s_axil_awready;
+                w_go  = s_axil_wready;
+                @(negedge clk);
+                if (aw_go) s_axil_awvalid = 1'b0;
+                if (w_go) s_axil_wvalid = 1'b0;
             end
-            @(posedge clk);
-            while (!s_axil_bvalid) @(posedge clk);
-            s_axil_bready <= 1'b0;
+            s_axil_bready = 1'b1;
+            go = 1'b0;
+            while (!go) begin
+                #4 go = s_axil_bvalid;
+                @(negedge clk);
+            end
+            s_axil_bready = 1'b0;
         end
     endtask
 
@@ -176,16 +177,21 @@ module loas_tb #(
 
     task axil_read(input [11:0] addr);
         begin
-            s_axil_araddr  <= addr;
-            s_axil_arvalid <= 1'b1;
-            s_axil_rready  <= 1'b1;
-            @(posedge clk);
-            while (!(s_axil_arvalid && s_axil_arready)) @(posedge clk);
-            s_axil_arvalid <= 1'b0;
-            @(posedge clk);
-            while (!s_axil_rvalid) @(posedge clk);
-            value = s_axil_rdata;
-            s_axil_rready <= 1'b0;
+            s_axil_araddr  = addr;
+            s_axil_arvalid = 1'b1;
+            while (s_axil_arvalid) begin
+                #4 go = s_axil_arready;
+                @(negedge clk);
+                if (go) s_axil_arvalid = 1'b0;
+            end
+            s_axil_rready = 1'b1;
+            go = 1'b0;
+            while (!go) begin
+                #4 go = s_axil_rvalid;
+                value = s_axil_rdata;
+                @(negedge clk);
+            end
+            s_axil_rready = 1'b0;
         end
     endtask
 
@@ -217,21 +223,21 @@ module loas_tb #(
         s_axil_araddr  = 12'd0;
         s_axil_arvalid = 1'b0;
         s_axil_rready  = 1'b0;
-        repeat (4) @(posedge clk);
-        load <= 1'b1;
-        repeat (4) @(posedge clk);
-        rst <= 1'b0;
-        repeat (2) @(posedge clk);
+        repeat (4) @(negedge clk);
+        load = 1'b1;
+        repeat (4) @(negedge clk);
+        rst = 1'b0;
+        repeat (2) @(negedge clk);
         axil_write(`LOAS_REG_IMAGE_BASE, BASE);
         axil_write(`LOAS_REG_IMAGE_SIZE, size);
         axil_write(`LOAS_REG_WATCHDOG, watchdog);
         axil_write(`LOAS_REG_IRQ_ENABLE, 32'd3);
-        running <= 1'b1;
+        running = 1'b1;
         axil_write(`LOAS_REG_CTRL, 32'd1);
         while (!irq && cycle < max_cycles) begin
             @(posedge wake);
             if (!irq) begin
-                @(posedge clk);
+                @(negedge clk);
                 axil_read(`LOAS_REG_LAYER);
                 layer = value;
                 axil_read(`LOAS_REG_PERF + 12'd120);
@@ -240,7 +246,7 @@ module loas_tb #(
             end
         end
         total = cycle;
-        @(posedge clk);
+        @(negedge clk);
         axil_read(`LOAS_REG_STATUS);
         status = value;
         axil_read(`LOAS_REG_ERR_CODE);
@@ -248,8 +254,8 @@ module loas_tb #(
         axil_read(`LOAS_REG_ERR_ADDR);
         addr = value;
         axil_read(`LOAS_REG_ERR_LAYER);
-        dump <= 1'b1;
-        repeat (4) @(posedge clk);
+        dump = 1'b1;
+        repeat (4) @(negedge clk);
         $display("RESULT status=%0h error=%0h addr=%0h layer=%0d cycles=%0d", status, code, addr, value, total);
         $finish;
     end
