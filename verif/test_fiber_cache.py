@@ -431,18 +431,20 @@ async def invalidate_drops_all(dut) -> None:  # type: ignore[no-untyped-def]
         assert tb.counts["fills"] - fills == tb.counts["misses"] - misses == len(lines)
         await tb.step(invalidate=True)
     # with fetches on their way: what they bring is old and must not be used
+    flying = 0
     for wait in range(0, 60, 3):
         tb.latency = lambda: random.randint(1, 20)
         tb.fill_stall = 0.3
+        await tb.step(invalidate=True)
         todo = deque(tb.fetch(n) for n in lines)
         for _ in range(wait):
             await tb.step(lambda port: todo.popleft() if port == 1 and todo else None)
-        for _ in range(8 if not tb.memory else 0):
-            await tb.step()
         while tb.req[1] is not None:
             await tb.step()
+        flying += len(tb.memory)
         await tb.step(invalidate=True)
         await tb.run({0: [tb.read(n) for n in lines]})
+    assert flying > 4
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
