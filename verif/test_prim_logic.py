@@ -7,6 +7,7 @@ from typing import Any
 import cocotb
 import pytest
 from cocotb.triggers import ReadOnly, Timer
+
 from lib.sim import ROOT
 from lib.streams import TB, random_bits
 
@@ -20,9 +21,9 @@ def below(mask: int, pos: int) -> int:
 async def combinational(dut: Any) -> None:
     width, slice_w = len(dut.mask), len(dut.keep)
     word_w = len(dut.words) // slice_w
-    for dummy in range(1500):
+    for number in range(1500):
         # walk all single bits first, then edges and random masks
-        mask = 1 << dummy if dummy < width else random_bits(width)
+        mask = 1 << number if number < width else random_bits(width)
         pos, words, keep = random.randrange(width), random.getrandbits(slice_w * word_w), random_bits(slice_w)
         dut.mask.value, dut.pos.value, dut.words.value, dut.keep.value = mask, pos, words, keep
         await Timer(1, "ns")

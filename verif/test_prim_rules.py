@@ -4,6 +4,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+
 from lib.sim import RTL, verilator_env
 
 ILLEGAL = [

@@ -7,6 +7,7 @@ from typing import Any
 import cocotb
 import pytest
 from cocotb.triggers import ReadOnly
+
 from lib.streams import TB, random_bits
 
 

@@ -13,7 +13,7 @@ from cocotb.triggers import FallingEdge
 async def random_traffic(dut) -> None:  # type: ignore[no-untyped-def]
     depth = 1 << len(dut.rd_addr)
     depth = min(depth, int(dut.DEPTH.value))
-    cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+    Clock(dut.clk, 10, unit="ns").start()
     model: dict[int, int] = {}
     expected: int | None = None
     for _ in range(2000):

@@ -198,11 +198,11 @@ class TB:
     def __init__(self, dut: Any, period_ns: int = 10) -> None:
         self.dut = dut
         self.clk = dut.clk
-        self.rst = getattr(dut, "rst", None)
+        self.rst: Any = getattr(dut, "rst", None)
         self.sources: list[StreamSource] = []
         self.sinks: list[StreamSink] = []
         self.scoreboard = Scoreboard(dut, fail_immediately=True)
-        cocotb.start_soon(Clock(self.clk, period_ns, unit="ns").start())
+        Clock(self.clk, period_ns, unit="ns").start()
         if self.rst is not None:
             self.rst.value = 1
 
