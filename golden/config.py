@@ -171,16 +171,12 @@ class Config:
 
         def need(field: str, ok: bool, legal: str) -> None:
             if not ok:
-                raise ConfigError(
-                    f"{self.source}: [{self.name}] {field} = {getattr(self, field)} is not legal: must be {legal}"
-                )
+                raise ConfigError(f"{self.source}: [{self.name}] {field} = {getattr(self, field)} is not legal: must be {legal}")
 
         for field in PARAMETERS:
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool):
-                raise ConfigError(
-                    f"{self.source}: [{self.name}] {field} = {value!r} is not legal: must be an integer"
-                )
+                raise ConfigError(f"{self.source}: [{self.name}] {field} = {value!r} is not legal: must be an integer")
 
         def span(field: str, low: int, high: int) -> None:
             need(field, low <= getattr(self, field) <= high, f"{low} to {high}")
@@ -223,9 +219,7 @@ class Config:
         """
         for field in kw:
             if field not in PARAMETERS:
-                raise ConfigError(
-                    f"{self.source}: [{self.name}] unknown parameter {field!r}: must be one of {', '.join(PARAMETERS)}"
-                )
+                raise ConfigError(f"{self.source}: [{self.name}] unknown parameter {field!r}: must be one of {', '.join(PARAMETERS)}")
         changed: dict[str, Any] = dict(kw)
         if any(getattr(self, field) != value for field, value in kw.items()):
             changed["name"] = self.name.rstrip("*") + "*"
@@ -266,8 +260,7 @@ def load_all(path: Path = CONFIG_FILE) -> dict[str, Config]:
             raise ConfigError(f"{shown}: [{name}] {missing[0]} is missing: all of {', '.join(PARAMETERS)} are needed")
         if unknown:
             raise ConfigError(
-                f"{shown}: [{name}] {unknown[0]} = {fields[unknown[0]]!r} is unknown: must be one of "
-                + ", ".join(PARAMETERS)
+                f"{shown}: [{name}] {unknown[0]} = {fields[unknown[0]]!r} is unknown: must be one of " + ", ".join(PARAMETERS)
             )
         configs[name] = Config(name=name, source=shown, **fields).check()
     return configs
@@ -281,10 +274,7 @@ def load(name: str = "paper", path: Path = CONFIG_FILE) -> Config:
     """
     configs = load_all(path)
     if name not in configs:
-        raise ConfigError(
-            f"{path.parent.name}/{path.name}: configuration {name!r} does not exist: must be one of "
-            + ", ".join(configs)
-        )
+        raise ConfigError(f"{path.parent.name}/{path.name}: configuration {name!r} does not exist: must be one of " + ", ".join(configs))
     return configs[name]
 
 

@@ -174,9 +174,7 @@ def decompress_rows(rows: Bytes, k: int, cfg: Config, *, clean: bool = False) ->
     counts = np.ascontiguousarray(rows[:, :4]).view("<u4")[:, 0].astype(np.int64)
     if (counts != ones).any():
         row = int(np.argmax(counts != ones))
-        raise FiberError(
-            row * rows.shape[1], f"row {row}: word count = {counts[row]} is not legal: the bitmask has {ones[row]} ones"
-        )
+        raise FiberError(row * rows.shape[1], f"row {row}: word count = {counts[row]} is not legal: the bitmask has {ones[row]} ones")
     start = cb * (1 + nch)
     area = rows[:, start : start + -(-k * cfg.word_w // 8)]
     dense = unpack_fields(area, cfg.word_w)[:, : max(k, 1)]

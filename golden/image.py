@@ -208,7 +208,6 @@ def write_image(
         return start
 
     desc_offset = take(DESCRIPTOR_BYTES * len(network.layers), max(64, line))
-    position = desc_offset + align(DESCRIPTOR_BYTES * len(network.layers), line)
     layouts: list[LayerLayout] = []
     data: list[npt.NDArray[np.uint8]] = []
     for layer, (cols, rows) in zip(network.layers, tilings, strict=True):
@@ -533,10 +532,7 @@ def read_rows(
 
 def read_outputs(memory: Memory, layout: Layout) -> list[npt.NDArray[np.integer]]:
     """The output of every layer after a run, shaped like :meth:`Network.run`'s."""
-    return [
-        read_rows(memory, lay.out_base, lay.out_stride, lay.m, lay.n, layout.cfg, readout=lay.readout)
-        for lay in layout.layers
-    ]
+    return [read_rows(memory, lay.out_base, lay.out_stride, lay.m, lay.n, layout.cfg, readout=lay.readout) for lay in layout.layers]
 
 
 def read_perf(memory: Memory, layout: Layout) -> list[dict[str, int]]:

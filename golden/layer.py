@@ -118,8 +118,7 @@ class Layer:
     def same(self, other: Layer) -> bool:
         """True if both compute the same in every case that an image can express (names may differ)."""
         return (
-            (self.leak, self.soft, self.readout, self.drop_once)
-            == (other.leak, other.soft, other.readout, other.drop_once)
+            (self.leak, self.soft, self.readout, self.drop_once) == (other.leak, other.soft, other.readout, other.drop_once)
             and np.array_equal(self.weights, other.weights)
             and np.array_equal(self.bias, other.bias)
             and np.array_equal(self.threshold, other.threshold)
@@ -193,27 +192,28 @@ def sums_fast(A: npt.NDArray[np.integer], weights: npt.NDArray[np.integer]) -> n
     M, K, T = A.shape
     dtype = np.float32 if K <= 1 << 17 else np.float64
     left = np.ascontiguousarray(A.transpose(0, 2, 1)).reshape(M * T, K).astype(dtype)
-    return (left @ weights.astype(dtype)).astype(np.int64).reshape(M, T, -1)
+    sums: npt.NDArray[np.int64] = (left @ weights.astype(dtype)).astype(np.int64)
+    return sums.reshape(M, T, -1)
 
 
-def neurons_fast(O: npt.NDArray[np.int64], layer: Layer) -> npt.NDArray[np.integer]:
+def neurons_fast(sums: npt.NDArray[np.int64], layer: Layer) -> npt.NDArray[np.integer]:
     """The neurons of a layer on given sums: what P-LIF and the drop of once-firing neurons do.
 
     Args:
-        O: (M, T, N) int64 sums.
+        sums: (M, T, N) int64, O of the specification.
         layer: The layer.
 
     Returns:
         (M, N, T) uint8 spikes, or (M, N) int64 integers of a readout.
     """
-    M, T, N = O.shape
+    M, T, N = sums.shape
     bias, threshold = layer.bias.astype(np.int64), layer.threshold.astype(np.int64)
     if layer.readout:
-        return np.asarray(O.sum(axis=1) + T * bias)
+        return np.asarray(sums.sum(axis=1) + T * bias)
     spikes = np.empty((M, N, T), np.uint8)
     membrane = np.zeros((M, N), np.int64)
     for t in range(T):
-        x = O[:, t] + bias + membrane
+        x = sums[:, t] + bias + membrane
         fires = x >= threshold
         spikes[:, :, t] = fires
         rest = x - fires * threshold if layer.soft else np.where(fires, 0, x)

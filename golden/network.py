@@ -70,8 +70,7 @@ class Network:
             for letter, value, limit in (("K", layer.k, cfg.K_MAX), ("N", layer.n, min(cfg.K_MAX, most))):
                 if value > limit:
                     raise NetworkError(
-                        f"{self.name}: {layer.name}: {letter} = {value} is not legal: must be 1 to {limit} in "
-                        f"configuration {cfg.name}"
+                        f"{self.name}: {layer.name}: {letter} = {value} is not legal: must be 1 to {limit} in configuration {cfg.name}"
                     )
             check_layer(layer, cfg)
 
@@ -136,10 +135,12 @@ def load_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
         NetworkError: The file cannot be read or is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as stream:
+            data = np.load(stream, allow_pickle=False)
             if not isinstance(data, np.lib.npyio.NpzFile):
-                raise NetworkError(f"{path}: is not an .npz file")
-            return {key: data[key] for key in data.files}
+                raise NetworkError(f"{path}: cannot be read as an .npz file: holds a single array")
+            with data:
+                return {key: data[key] for key in data.files}
     except NetworkError:
         raise
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as err:

@@ -31,7 +31,7 @@ from golden.image import (
     write_image,
 )
 from golden.layer import Layer, NetworkError
-from golden.network import Network, load_network, load_spikes
+from golden.network import Network, load_network, load_npz, load_spikes
 
 make: Any = Layer
 TINY, PAPER = load("tiny"), load("paper")
@@ -257,7 +257,7 @@ def zeros(k: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def test_tiling_rule() -> None:
     def layer(n: int, readout: bool = False) -> Layer:
-        return make(np.zeros((1, n)), np.zeros(n), np.ones(n), readout=readout, name="fc")
+        return Layer(np.zeros((1, n)), np.zeros(n), np.ones(n), readout=readout, name="fc")
 
     assert choose_tiling(layer(512), 1000, PAPER) == (64, 32)
     assert choose_tiling(layer(512), 1, PAPER) == (16, 1)
@@ -305,7 +305,7 @@ def test_exchange_files(tmp_path: Path) -> None:
     assert back.same(net) and back.name == "random" and [x.name for x in back.layers] == ["layer0", "layer1"]
     np.savez(tmp_path / "in.npz", spikes=np.ones((1, 20, 4), bool))
     assert load_spikes(tmp_path / "in.npz").dtype == np.uint8
-    data = dict(np.load(path))
+    data: dict[str, Any] = dict(load_npz(path))
     for change, message in [
         ({"format": np.array("other")}, "format = other is not legal: must be loas-network"),
         ({"version": np.array(2)}, "version = 2 is not legal"),
@@ -323,7 +323,8 @@ def test_exchange_files(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match="net.npz: field '1.bias' is missing"):
         load_network(path)
     raw = (tmp_path / "in.npz").read_bytes()
-    for text in (b"", b"hello", raw[:50], raw[:-30]):
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    for text in (b"", b"hello", (tmp_path / "one.npy").read_bytes(), raw[:50], raw[:-30]):
         path.write_bytes(text)
         with pytest.raises(NetworkError, match="cannot be read"):
             load_network(path)

@@ -144,7 +144,8 @@ def test_membrane_range_holds_every_reachable_value(seed: int) -> None:
 
 def bounded(**kw: object) -> Layer:
     fields: dict[str, object] = {"weights": np.zeros((300, 2)), "bias": np.zeros(2), "threshold": np.ones(2), "name": "fc"}
-    return make(**{**fields, **kw})
+    layer: Layer = make(**{**fields, **kw})
+    return layer
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,7 @@ def main() -> None:
 @click.option("--sidecar", type=click.Path(path_type=Path), help="What NIR cannot say; by default NETWORK with .json.")
 @click.option("--width", type=int, help="Bits of a word in .hex, .coe and .mif.  [default: AXI_W]")
 @click.option("--force", is_flag=True, help="Replace an image folder that exists.")
-def pack(
-    network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | None, width: int | None, force: bool
-) -> None:
+def pack(network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | None, width: int | None, force: bool) -> None:
     """Packs NETWORK (.npz or .nir) and SPIKES (.npz with `spikes` (M, K, T)) into FOLDER.
 
     \b

@@ -208,7 +208,7 @@ def read_nir(path: Path, sidecar: Path | None = None) -> Imported:
     Raises:
         NirError: Unreadable file, unknown node, NaN, wrong shape, or a sidecar that does not fit.
     """
-    import nir  # type: ignore[import-untyped]  # the package has no annotations
+    import nir
 
     sidecar = path.with_suffix(".json") if sidecar is None else sidecar
     if not path.is_file():

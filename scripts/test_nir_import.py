@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import nir  # type: ignore[import-untyped]  # the package has no annotations
+import nir
 import numpy as np
 import pytest
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from golden.config import load
 from golden.layer import Layer
-from golden.network import Network, load_network, load_spikes
+from golden.network import Network, load_network, load_npz, load_spikes
 from scripts.loas import main
 from scripts.pack import word_lines
 
@@ -62,7 +62,7 @@ def test_all_files_agree(files: Path, width: int) -> None:
     rows = [line.rstrip(";").split(" : ") for line in mif.split("BEGIN\n")[1].split("END;")[0].splitlines()]
     assert [int(r[0], 16) for r in rows] == list(range(len(rows))) and back([r[1] for r in rows]) == hexes
     net, spikes = load_network(files / "net.npz"), load_spikes(files / "in.npz")
-    golden = np.load(image / "golden" / "outputs.npz")
+    golden = load_npz(image / "golden" / "outputs.npz")
     for i, out in enumerate(net.run(spikes)):
         assert np.array_equal(golden[f"layer{i}"], out)
     assert [lay["name"] for lay in manifest["layers"]] == ["fc1", "out"]
@@ -85,7 +85,8 @@ def test_round_trip_check_and_dump(files: Path) -> None:
         if not line.startswith("#"):
             offset, value = (int(v, 16) for v in line.split()[:2])
             assert data[offset : offset + 4] == value.to_bytes(4, "little")
-    for note in ("magic", "layer 1: out_stride", "block 0: params", "block 0: column 7: threshold", "row 2: word count", "row 1: output 4"):
+    notes = ("magic", "layer 1: out_stride", "block 0: params", "block 0: column 7: threshold", "row 2: word count", "row 1: output 4")
+    for note in notes:
         assert f"  {note}\n" in dump.output
     assert len(run("dump", files / "image", "--region", "layer0.perf").output.splitlines()) == 33
     assert run("configs").exit_code == 0 and "NUM_TPPES" in run("configs").output
