@@ -13,7 +13,9 @@ from typing import Any
 import nir
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from scripts.loas import main
 from scripts.nir_import import NirError, import_graph, load_sidecar, read_nir
 
 SIDE: dict[str, Any] = {
@@ -167,3 +169,14 @@ def test_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "net.json").write_text(json.dumps(SIDE))
     with pytest.raises(NirError, match="cannot be read as a NIR file"):
         read_nir(path)
+
+
+def test_packs_from_the_command_line(tmp_path: Path) -> None:
+    nir.write(tmp_path / "net.nir", graph())
+    (tmp_path / "net.json").write_text(json.dumps(SIDE))
+    np.savez(tmp_path / "in.npz", spikes=np.ones((2, 6, 4)))
+    arguments = [str(tmp_path / name) for name in ("net.nir", "in.npz", "image")]
+    result = CliRunner().invoke(main, ["pack", *arguments])
+    assert result.exit_code == 0 and "NIR rule in force: T = 4, dt = 1.0, reset = hard" in result.output, result.output
+    origin = json.loads((tmp_path / "image" / "manifest.json").read_text())["origin"]
+    assert origin["nir"] == {"T": 4, "dt": 1.0, "reset": "hard", "comparison": ">=", "weight_bits": 8}
