@@ -33,6 +33,7 @@ module loas_prio_enc #(
         for (l = LEVELS - 1; l >= 0; l = l - 1) begin : gen_level
             localparam integer HALF = 1 << l;
             wire [2*HALF-1:0] bits;
+            wire upper = ~|bits[HALF-1:0];  // it is in the upper half
             if (l == LEVELS - 1) begin : gen_root
                 if (W == SPAN) begin : gen_exact
                     assign bits = in;
@@ -40,9 +41,9 @@ module loas_prio_enc #(
                     assign bits = {{(SPAN - W){1'b0}}, in};
                 end
             end else begin : gen_half
-                assign bits = index[l+1] ? gen_level[l+1].bits[2*HALF +: 2*HALF] : gen_level[l+1].bits[2*HALF-1:0];
+                assign bits = gen_level[l+1].upper ? gen_level[l+1].bits[2*HALF +: 2*HALF] : gen_level[l+1].bits[2*HALF-1:0];
             end
-            assign index[l] = ~|bits[HALF-1:0];
+            assign index[l] = upper;
             if (l == 0) begin : gen_leaf
                 wire unused_bit = bits[1];  // with bit 0 clear, this one is set or none was
             end
