@@ -1,0 +1,284 @@
+"""loas_scheduler against a walk in Python: every task, field and order, slots, fetches, and broken block tables."""
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import cocotb
+import pytest
+from cocotb.clock import Clock
+from cocotb.triggers import FallingEdge, RisingEdge
+
+
+@dataclass
+class Layer:
+    """A random layer and what the scheduler has to make of it."""
+
+    m: int
+    n: int
+    cols: int
+    tile: int
+    readout: int
+    a_base: int
+    a_stride: int
+    table: int
+    b_base: int
+    b_end: int = 0
+    entries: int = 0
+    blocks: list[tuple[int, int, int, int]] = field(default_factory=list)
+
+    def tasks(self, slice_w: int) -> list[tuple[int, ...]]:
+        """The tasks in order: a_addr, params, masks, weights, nnz, cols, slot, out_addr."""
+        found = []
+        for first in range(0, self.m, self.tile):
+            for b, block in enumerate(self.blocks):
+                for row in range(first, min(first + self.tile, self.m)):
+                    slot = row % (2 * self.tile)
+                    out = slot * self.entries + b * (self.cols if self.readout else self.cols // slice_w)
+                    cols = min(self.cols, self.n - b * self.cols)
+                    found.append((self.a_base + row * self.a_stride, *block, cols, slot, out))
+        return found
+
+
+def random_layer(dut, small: bool = False) -> Layer:  # type: ignore[no-untyped-def]
+    chunk, slice_w, line = (int(getattr(dut, p).value) // d for p, d in (("CHUNK_W", 8), ("SLICE_W", 1), ("LINE_W", 8)))
+    entries_max, slots = int(dut.OUT_ENTRIES.value), int(dut.NUM_SLOTS.value)
+    readout = random.getrandbits(1)
+    tile = random.randint(1, slots // 2)
+    limit = entries_max // (2 * tile)
+    n = random.choice([1, random.randint(1, limit if readout else limit * slice_w)])
+    cols = random.choice([slice_w, slice_w * random.randint(1, 6), slice_w * 8])
+    layer = Layer(
+        m=random.choice([1, 2, random.randint(1, 30)]),
+        n=n,
+        cols=cols,
+        tile=tile,
+        readout=readout,
+        a_base=line * random.randrange(100),
+        a_stride=line * random.randrange(100),
+        table=(1 << 20) + 16 * random.randrange(64),
+        b_base=(1 << 22) + line * random.randrange(64),
+        entries=n if readout else -(-n // slice_w),
+    )
+    here, align = layer.b_base, max(8, chunk)
+    for first in range(0, n, cols):
+        width = min(cols, n - first)
+        params = here
+        masks = params + -(-8 * width // chunk) * chunk
+        weights = masks + width * chunk * random.randint(1, 3)
+        nnz = random.choice([0, random.randrange(200)])
+        layer.blocks.append((params, masks, weights, nnz))
+        here = -(-(weights + nnz) // align) * align
+    layer.b_end = -(-here // line) * line
+    return layer
+
+
+class TB:
+    """Clock, reset, the cache port, the TPPEs and the compressor around the scheduler."""
+
+    def __init__(self, dut) -> None:  # type: ignore[no-untyped-def]
+        self.dut = dut
+        self.memory: dict[int, int] = {}
+        self.tasks: list[tuple[int, ...]] = []
+        self.allocs: list[int] = []
+        self.fetches: list[int] = []
+        self.given: list[int] = []
+        self.busy_slots: set[int] = set()
+        self.pending: dict[int, int] = {}
+        self.entries_per_slot = 0
+        self.ready_rate = self.port_rate = self.free_rate = 1.0
+        self.latency = 5
+        cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+
+    async def reset(self) -> None:
+        dut = self.dut
+        self.busy_slots.clear()
+        for name in ("layer_start", "rd_ready", "rsp_valid", "rsp_data", "slot_free_valid", "slot_free", "task_ready"):
+            getattr(dut, name).value = 0
+        dut.rst.value = 1
+        for _ in range(3):
+            await RisingEdge(dut.clk)
+        await FallingEdge(dut.clk)
+        dut.rst.value = 0
+
+    def load(self, layer: Layer) -> None:
+        dut = self.dut
+        for name, value in (
+            ("m", layer.m), ("n", layer.n), ("a_base", layer.a_base), ("a_stride", layer.a_stride),
+            ("block_table", layer.table), ("b_base", layer.b_base), ("b_end", layer.b_end), ("block_cols", layer.cols),
+            ("tile_rows", layer.tile), ("entries", layer.entries), ("readout", layer.readout),
+        ):  # fmt: skip
+            getattr(dut, f"cfg_{name}").value = value
+        self.memory.clear()
+        for i, block in enumerate(layer.blocks):
+            for w, word in enumerate(block):
+                self.memory[layer.table + 16 * i + 4 * w] = word
+
+    async def run(self, layer: Layer, limit: int = 20000) -> bool:
+        """Runs one layer; False when the scheduler raised its error."""
+        dut = self.dut
+        line = int(dut.LINE_W.value) // 8
+        blocks, tppes = len(layer.blocks), int(dut.NUM_TPPES.value)
+        self.load(layer)
+        self.tasks, self.allocs, self.fetches, self.given = [], [], [], []
+        work: dict[int, int] = {}  # tasks of the row in a slot
+        finished: list[int] = []   # slots whose rows are complete, in order
+        answer: list[tuple[int, int]] = []
+        ready = 0
+        request: tuple[int, int] | None = None
+        offered: tuple[int, tuple[int, ...]] | None = None
+        order: list[int] = []
+        dut.layer_start.value = 1
+        await FallingEdge(dut.clk)
+        dut.layer_start.value = 0
+        for cycle in range(limit):
+            # what the design shows in this cycle; inputs of the cycle were set at the falling edge before
+            for i in range(tppes):  # a TPPE that is ready stays so until it gets a task
+                if not ready >> i & 1 and random.random() < self.ready_rate / tppes:
+                    ready |= 1 << i
+            take = random.random() < self.port_rate
+            free = finished[0] if finished and order and order[0] == finished[0] and random.random() < self.free_rate else None
+            dut.task_ready.value = ready
+            dut.rd_ready.value = 0
+            dut.slot_free_valid.value, dut.slot_free.value = free is not None, free or 0
+            due = answer and answer[0][0] <= cycle
+            dut.rsp_valid.value = int(bool(due))
+            if due:
+                address = answer.pop(0)[1]
+                data = b"".join(self.memory.get(address + o, 0xDEADBEEF).to_bytes(4, "little") for o in range(0, line, 4))
+                dut.rsp_data.value = int.from_bytes(data, "little")
+            await cocotb.triggers.Timer(1, unit="ns")
+            if int(dut.err.value):
+                return False
+            if int(dut.rd_valid.value):
+                now = (int(dut.rd_fetch.value), int(dut.rd_addr.value))
+                assert request is None or request == now, "a request changed before it was taken"
+                request = now
+                if take:
+                    dut.rd_ready.value = 1
+                    request = None
+                    if now[0]:
+                        assert layer.b_base <= now[1] < layer.b_end and now[1] % line == 0
+                        here = self.tasks[-1][1] if self.tasks else layer.b_base
+                        self.fetches.append(now[1])
+                        assert now[1] <= max(b[0] for b in layer.blocks) + int(dut.CACHE_LINES.value) * line // 2, hex(here)
+                    else:
+                        answer.append((cycle + random.randint(1, self.latency), now[1] // line * line))
+            else:
+                assert request is None, "a request was withdrawn"
+            if int(dut.alloc_valid.value):
+                slot = int(dut.alloc_slot.value)
+                assert slot not in self.busy_slots, f"slot {slot} taken twice"
+                self.busy_slots.add(slot)
+                self.allocs.append(slot)
+                order.append(slot)
+                work[slot] = blocks
+            valid = int(dut.task_valid.value)
+            assert valid & (valid - 1) == 0
+            fields = tuple(
+                int(getattr(dut, f"task_{n}").value)
+                for n in ("a_addr", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
+            ) if valid else ()
+            if offered is not None:
+                assert offered == (valid, fields), "a task changed before it was taken"
+            offered = (valid, fields) if valid and not valid & ready else None
+            if valid & ready:
+                self.tasks.append(fields)
+                self.given.append(valid.bit_length() - 1)
+                ready &= ~valid
+                work[fields[6]] -= 1
+                if not work[fields[6]]:
+                    finished.append(fields[6])
+            if free is not None:
+                finished.remove(free)
+                order.pop(0)
+                self.busy_slots.discard(free)
+                finished.sort(key=order.index)
+            else:
+                finished.sort(key=order.index)
+            finish = int(dut.done.value) and not valid
+            await FallingEdge(dut.clk)
+            if finish:
+                break
+        else:
+            raise AssertionError(f"hung: {len(self.tasks)} tasks of {len(layer.tasks(1))}, {layer}")
+        dut.slot_free_valid.value = 0
+        dut.task_ready.value = 0
+        self.busy_slots.clear()
+        assert not answer, "done while a read is under way"
+        return True
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+@cocotb.parametrize(speed=["fast", "slow_tppes", "slow_port", "slow_rows", "random"])
+async def random_layers(dut, speed: str) -> None:  # type: ignore[no-untyped-def]
+    tb = TB(dut)
+    await tb.reset()
+    for index in range(12):
+        rates = [1.0, 0.5, 0.1]
+        tb.ready_rate = {"slow_tppes": 0.2, "random": random.choice(rates)}.get(speed, 9.0)
+        tb.port_rate = {"slow_port": 0.1, "random": random.choice(rates)}.get(speed, 1.0)
+        tb.free_rate = {"slow_rows": 0.03, "random": random.choice(rates)}.get(speed, 1.0)
+        layer = random_layer(dut)
+        assert await tb.run(layer), f"layer {index}: error at {int(dut.err_addr.value):#x}, {layer}"
+        expected = layer.tasks(int(dut.SLICE_W.value))
+        for i, (got, want) in enumerate(zip(tb.tasks, expected)):
+            assert got == want, f"layer {index}, task {i}: expected {want}, got {got}, {layer}"
+        assert len(tb.tasks) == len(expected)
+        assert tb.allocs == [row % (2 * layer.tile) for row in range(layer.m)]
+        if speed == "fast" and len(expected) > 3 * int(dut.NUM_TPPES.value):
+            assert set(tb.given) == set(range(int(dut.NUM_TPPES.value))), "round robin left a TPPE out"
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def broken_entries(dut) -> None:  # type: ignore[no-untyped-def]
+    tb = TB(dut)
+    for kind in range(11):
+        for _ in range(2):
+            await tb.reset()
+            layer = random_layer(dut)
+            which = random.randrange(len(layer.blocks))
+            params, masks, weights, nnz = layer.blocks[which]
+            cols = min(layer.cols, layer.n - which * layer.cols)
+            bad = [
+                (params | 1 << 31, masks, weights, nnz),
+                (params, masks | 1 << 31, weights, nnz),
+                (params, masks, weights | 1 << 31, nnz),
+                (params | 1 << random.randrange(2), masks, weights, nnz),
+                (params, masks | 1 << random.randrange(2), weights, nnz),
+                (params, masks, weights | 1 << random.randrange(2), nnz),
+                (params, masks, weights, (1 << 27) + 1),
+                (params, masks, weights, layer.b_end - weights + 2),
+                (params, params + (8 * cols - 1) // 64 * 64, weights, nnz),
+                (params, weights + 64, weights, nnz),
+                (layer.b_base - 64, masks, weights, nnz),
+            ][kind]
+            layer.blocks[which] = bad
+            assert not await tb.run(layer), f"kind {kind}: no error for {bad}, {layer}"
+            assert int(dut.err_addr.value) == bad[0]
+            assert all(t[1:5] != bad for t in tb.tasks), "a task of a broken block left"
+
+
+@cocotb.test(timeout_time=100, timeout_unit="ms")
+async def whole_fetch(dut) -> None:  # type: ignore[no-untyped-def]
+    """With slow TPPEs every line of B is fetched ahead, in order, once a tile."""
+    tb = TB(dut)
+    await tb.reset()
+    tb.ready_rate = 0.05
+    for _ in range(5):
+        layer = random_layer(dut)
+        layer.m = min(layer.m, layer.tile)
+        assert await tb.run(layer)
+        line = int(dut.LINE_W.value) // 8
+        assert tb.fetches == sorted(set(tb.fetches))
+        assert len(tb.fetches) <= (layer.b_end - layer.b_base) // line
+
+
+@pytest.mark.parametrize("shape", [
+    {"NUM_TPPES": 1, "CHUNK_W": 32, "LINE_W": 128, "CACHE_LINES": 16},
+    {"NUM_TPPES": 5, "CHUNK_W": 64, "LINE_W": 512, "CACHE_LINES": 64},
+])  # fmt: skip
+def test_scheduler(sim: str, shape: dict[str, int]) -> None:
+    from lib.sim import run
+
+    run("loas_scheduler", "test_scheduler", sim, {"SLICE_W": 8, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, **shape})
