@@ -1,0 +1,38 @@
+"""Illegal parameters stop the build with the rule's name; those of spec/configs.toml do not."""
+from __future__ import annotations
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = tomllib.loads((ROOT / "spec" / "configs.toml").read_text())
+
+
+def build(parameters: dict[str, int], tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    overrides = [f"-Ploas_param_check.{name}={value}" for name, value in parameters.items()]
+    source = ROOT / "rtl" / "ctrl" / "loas_param_check.v"
+    command = ["iverilog", "-g2005", "-Wall", "-s", "loas_param_check", *overrides, "-o", str(tmp_path / "out"), str(source)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_named_configuration_builds(name: str, tmp_path: Path) -> None:
+    result = build(CONFIGS[name], tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("change", [
+    {"T": 0}, {"T": 17}, {"NUM_TPPES": 0}, {"NUM_TPPES": 65}, {"CHUNK_W": 96}, {"CHUNK_W": 16}, {"CHUNK_W": 1024},
+    {"SLICE_W": 2}, {"SLICE_W": 24}, {"SLICE_W": 128}, {"WEIGHT_W": 3}, {"WEIGHT_W": 9}, {"ACC_W": 8}, {"ACC_W": 32},
+    {"MEM_W": 16}, {"MEM_W": 33}, {"K_MAX": 100}, {"K_MAX": 131072}, {"LAGGY": 2}, {"FIFO_DEPTH": 1}, {"FIFO_DEPTH": 12},
+    {"AXI_W": 16}, {"AXI_W": 2048}, {"LINE_W": 96}, {"LINE_W": 64}, {"LINE_W": 4096}, {"NUM_BANKS": 0}, {"NUM_BANKS": 3},
+    {"NUM_WAYS": 32}, {"NUM_SETS": 1}, {"OUTSTANDING": 1}, {"OUT_ENTRIES": 64}, {"OUT_ENTRIES": 1500}, {"NUM_SLOTS": 1},
+    {"NUM_SLOTS": 12},
+], ids=str)  # fmt: skip
+def test_illegal_parameter_stops(change: dict[str, int], tmp_path: Path) -> None:
+    result = build({**CONFIGS["tiny"], **change}, tmp_path)
+    assert result.returncode != 0
+    assert f"loas_rule_{next(iter(change))}" in result.stderr
