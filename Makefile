@@ -57,12 +57,14 @@ lint: setup ## Icarus, Verilator and Yosys on every module and configuration; ru
 	$(PY) -m scripts.lint
 
 regress: setup ## all tests with many seeds and long runs (an hour); SEEDS=20 for more
-	LOAS_LONG=1 bash -c 'set -e; for seed in $$(seq 1 $(or $(SEEDS),5)); do \
-	  echo "== seed $$seed (repeat: LOAS_LONG=1 LOAS_SEED=$$seed make test)"; LOAS_SEED=$$seed $(PY) -m pytest -n $(WORKERS); done'
+	@set -e; for seed in $$(seq 1 $(or $(SEEDS),5)); do \
+	  echo "== seed $$seed; to repeat: LOAS_LONG=1 LOAS_SEEDS=400 LOAS_SEED=$$seed make test"; \
+	  LOAS_LONG=1 LOAS_SEEDS=400 LOAS_SEED=$$seed $(PY) -m pytest -n $(WORKERS); \
+	done
 
-waves: setup ## one test of the tiny machine with a waveform in build/waves, for GTKWave or Surfer
-	@mkdir -p build/waves
-	LOAS_WAVES=1 $(PY) -m pytest -n 0 -k "$(or $(TEST),waves)" verif/test_system.py
+waves: setup ## one test of the tiny machine with a waveform in build/waves, for GTKWave or Surfer; TEST=name for another
+	LOAS_WAVES=1 LOAS_JOBS=1 COCOTB_TEST_FILTER=$(or $(TEST),back_to_back) \
+	  $(PY) -m pytest -n 0 "verif/test_system.py::test_system[tiny-1]"
 	@ls -l build/waves/*.fst
 
 mutants: setup ## hand-made and generated faults: the tests must find every one

