@@ -141,7 +141,7 @@ def build(cfg: Config, size: int = 0, *, waves: bool = False, say: Callable[[str
         if done.returncode or not (mdir / "loas_tb").exists():
             errors = [line for line in done.stdout.splitlines() if "rror" in line] or done.stdout.splitlines()
             raise SimulationError(f"Verilator failed for {cfg.name}, see {folder / 'build.log'}:\n" + "\n".join(errors[:20]))
-        os.replace(mdir / "loas_tb", program)
+        (mdir / "loas_tb").replace(program)
         shutil.rmtree(mdir, ignore_errors=True)
     return program
 

@@ -287,16 +287,16 @@ async def bus_errors(dut) -> None:  # type: ignore[no-untyped-def]
     job = dense_job(tb)
     desc = descriptors(job.image)[0]
     line = tb.cfg.line_bytes
-    places = [("BUS_READ", 0, 0), ("BUS_READ", desc["a_base"], None), ("BUS_READ", desc["b_base"], None),
-              ("BUS_READ", desc["block_table"], None), ("BUS_WRITE", desc["out_base"], None), ("BUS_WRITE", desc["perf_ptr"], None)]  # fmt: skip
-    for code, at, addr in places:
+    places = [("BUS_READ", 0), *(("BUS_READ", desc[field]) for field in ("a_base", "b_base", "block_table")),
+              *(("BUS_WRITE", desc[field]) for field in ("out_base", "perf_ptr"))]  # fmt: skip
+    for code, at in places:
         for response in (2, 3):
             tb.weather()
             await tb.load(job.image)
             dut.err_en.value, dut.err_resp.value, dut.err_addr.value = 1, response, BASE + at
             await tb.start()
             await tb.wait()
-            expected = addr if addr is not None else at // line * line if code == "BUS_READ" else at
+            expected = at // line * line if code == "BUS_READ" else at
             await tb.check_error(code, expected, f"{code} response {response} at {at:#x}")
             dut.err_en.value = 0
             await tb.good(job)
@@ -334,14 +334,14 @@ VARIANTS: dict[str, dict[str, int]] = {
 }
 
 
-def launch(sim: str, variant: str, seed: int, testcase: str | None = None) -> None:
+def launch(sim: str, variant: str, seed: int, testcase: str | None = None, *, waves: bool = False) -> None:
     cfg: Config = load("tiny").override(**VARIANTS[variant])
     make: Callable[[str], Path] = lambda name: ROOT / "verif" / "rtl" / f"{name}.v"  # noqa: E731
     jobs = "12" if sim == "verilator" else "3"
     with tempfile.TemporaryDirectory(prefix="loas-") as folder:
         run("loas_system", "test_system", sim, {**cfg.verilog_parameters(), "MEM_BYTES": 1 << 18}, seed=seed, testcase=testcase,
             sources=[make(n) for n in ("loas_system", "loas_sim_mem", "loas_axi_checker")],
-            waves=os.environ.get("LOAS_WAVES") == "1", plusargs=[f"+dir={folder}"],
+            waves=waves, plusargs=[f"+dir={folder}"],
             env={"LOAS_OVERRIDE": json.dumps(VARIANTS[variant]), "LOAS_DIR": folder, "LOAS_RUN_SEED": str(seed),
                  "LOAS_JOBS": os.environ.get("LOAS_JOBS", jobs)})  # fmt: skip
 
@@ -359,3 +359,9 @@ def test_system(variant: str, seed: int) -> None:
 @pytest.mark.parametrize("testcase", ["registers", "back_to_back", "bus_errors"])
 def test_system_icarus(testcase: str) -> None:
     launch("icarus", "tiny", FIRST, testcase)
+
+
+@pytest.mark.skipif(os.environ.get("LOAS_WAVES") != "1", reason="only for `make waves`")
+def test_waves() -> None:
+    """Random networks back to back with a waveform in build/waves."""
+    launch("verilator", "tiny", FIRST, "back_to_back", waves=True)
