@@ -21,9 +21,9 @@ VARIANTS: dict[str, dict[str, int]] = {
 }
 
 
-def check(cfg: Config, seed: int, **kw: int) -> Result:
+def check(cfg: Config, seed: int, *, size: int = 96, rows: int | None = None, layers: int | None = None) -> Result:
     """Runs one random network; a failure names place, values, seed and the command."""
-    job = random_job(seed, cfg, **kw)
+    job = random_job(seed, cfg, size=size, rows=rows, layers=layers)
     rng = random.Random(seed)
     latency, stall = rng.choice([0, 1, 20, 200]), rng.choice([0, 0, 10, 50, 90])
     result = run(build(cfg, len(job.image)), cfg, job.image, latency=latency, stall=stall, seed=seed,

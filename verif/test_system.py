@@ -39,7 +39,7 @@ class TB:
         self.seed = int(os.environ["LOAS_RUN_SEED"])
         self.rng = random.Random(self.seed)
         self.next_job = 1000 * self.seed
-        cocotb.start_soon(Clock(dut.clk, PERIOD, unit="ns").start())
+        Clock(dut.clk, PERIOD, unit="ns").start()
         dut.rst.value = 1
         for name in ("load", "dump", "latency", "stall_percent", "err_en", "err_resp", "err_addr", "hang", "image_words"):
             getattr(dut, name).value = 0
@@ -62,10 +62,10 @@ class TB:
     async def read(self, name: str, index: int = 0) -> int:
         return int(await self.axil.read_dword(REG[name] + 4 * index))
 
-    def job(self, **kw: int) -> Job:
+    def job(self, *, size: int, rows: int | None = None, layers: int | None = None) -> Job:
         """The next random job."""
         self.next_job += 1
-        return random_job(self.next_job, self.cfg, **kw)
+        return random_job(self.next_job, self.cfg, size=size, rows=rows, layers=layers)
 
     def weather(self) -> None:
         """Another memory: latency and stalls."""
@@ -334,14 +334,14 @@ VARIANTS: dict[str, dict[str, int]] = {
 }
 
 
-def launch(sim: str, variant: str, seed: int, testcase: str | None = None, *, waves: bool = False) -> None:
+def launch(sim: str, variant: str, seed: int, testcase: str | None = None) -> None:
     cfg: Config = load("tiny").override(**VARIANTS[variant])
     make: Callable[[str], Path] = lambda name: ROOT / "verif" / "rtl" / f"{name}.v"  # noqa: E731
-    jobs = "12" if sim == "verilator" else "3"
+    jobs = "40" if sim == "verilator" else "3"
     with tempfile.TemporaryDirectory(prefix="loas-") as folder:
         run("loas_system", "test_system", sim, {**cfg.verilog_parameters(), "MEM_BYTES": 1 << 18}, seed=seed, testcase=testcase,
             sources=[make(n) for n in ("loas_system", "loas_sim_mem", "loas_axi_checker")],
-            waves=waves, plusargs=[f"+dir={folder}"],
+            waves=os.environ.get("LOAS_WAVES") == "1", plusargs=[f"+dir={folder}"],
             env={"LOAS_OVERRIDE": json.dumps(VARIANTS[variant]), "LOAS_DIR": folder, "LOAS_RUN_SEED": str(seed),
                  "LOAS_JOBS": os.environ.get("LOAS_JOBS", jobs)})  # fmt: skip
 
@@ -359,9 +359,3 @@ def test_system(variant: str, seed: int) -> None:
 @pytest.mark.parametrize("testcase", ["registers", "back_to_back", "bus_errors"])
 def test_system_icarus(testcase: str) -> None:
     launch("icarus", "tiny", FIRST, testcase)
-
-
-@pytest.mark.skipif(os.environ.get("LOAS_WAVES") != "1", reason="only for `make waves`")
-def test_waves() -> None:
-    """Random networks back to back with a waveform in build/waves."""
-    launch("verilator", "tiny", FIRST, "back_to_back", waves=True)
