@@ -5,6 +5,7 @@ import random
 
 import cocotb
 import pytest
+
 from lib.axi_masters import BASE, CONFIGS, STALLS, WINDOW, FillClient, MastersTB
 
 SOURCES = ("loas_axi_checker.v", "loas_sim_mem.v", "tb_loas_axi.v")

@@ -6,6 +6,7 @@ import random
 import cocotb
 import pytest
 from cocotb.triggers import FallingEdge
+
 from lib.axi_masters import BASE, BYTES, CONFIGS, STALLS, WINDOW, MastersTB, WriteClient
 
 SOURCES = ("loas_axi_checker.v", "loas_sim_mem.v", "tb_loas_axi.v")

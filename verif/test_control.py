@@ -43,7 +43,7 @@ class TB:
         self.started = 0
         self.record: list[int] = []
         self.commands: list[tuple[int, int]] = []
-        cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+        Clock(dut.clk, 10, unit="ns").start()
 
     async def reset(self) -> None:
         dut = self.dut

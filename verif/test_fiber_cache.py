@@ -62,7 +62,7 @@ class TB:
         dut.image_size.value = self.window_lines * self.line_bytes
         for name in ("rd_valid", "rd_addr", "rd_keep", "rd_fetch", "fill_ready", "fill_rsp_valid", "fill_rsp_data"):
             getattr(dut, name).value = 0
-        cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+        Clock(dut.clk, 10, unit="ns").start()
         for _ in range(3):
             await FallingEdge(dut.clk)
         dut.rst.value = 0

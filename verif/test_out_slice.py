@@ -36,7 +36,7 @@ async def check_tasks(dut: Any, loop: Loop, tasks: list[list[tuple[int, int]]], 
     await loop.until(lambda: not source.queue and len(sink.items) >= len(expected), 1000 + 60 * sum(map(len, tasks)))
     for _ in range(3):
         await loop.step()
-    for i, (want, got) in enumerate(zip(expected, sink.items)):
+    for i, (want, got) in enumerate(zip(expected, sink.items, strict=False)):
         assert got == want, f"entry {i}, readout {read}, drop {drop}: got {got}, expected {want}"
     assert len(sink.items) == len(expected)
     return source.taken, sink.taken

@@ -28,7 +28,7 @@ async def check_layer(dut: Any, loop: Loop, neurons: list[Neuron], leak: int, so
     source = Source(dut, "s", ["sum", "bias", "threshold", "tag"], idle)
     sink = Sink(dut, "m", ["word", "value", "tag"], stall)
     tags = [random.getrandbits(len(dut.s_tag)) for _ in neurons]
-    for neuron, tag in zip(neurons, tags):
+    for neuron, tag in zip(neurons, tags, strict=True):
         source.queue.append({"sum": pack(neuron.sums, acc_w), "bias": neuron.bias % (1 << mem_w),
                              "threshold": neuron.threshold % (1 << mem_w), "tag": tag})
     loop.agents = [source, sink]
@@ -36,7 +36,7 @@ async def check_layer(dut: Any, loop: Loop, neurons: list[Neuron], leak: int, so
     for _ in range(2 * t + 2):  # nothing may come behind
         await loop.step()
     assert len(sink.items) == len(neurons)
-    for i, (neuron, tag, got) in enumerate(zip(neurons, tags, sink.items)):
+    for i, (neuron, tag, got) in enumerate(zip(neurons, tags, sink.items, strict=True)):
         where = f"neuron {i} of leak {leak} soft {soft} readout {read}: {neuron}"
         assert got["tag"] == tag, f"{where}: tag {got['tag']}, expected {tag}"
         if read:

@@ -21,7 +21,7 @@ class TB:
 
     def __init__(self, dut) -> None:  # type: ignore[no-untyped-def]
         self.dut = dut
-        cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+        Clock(dut.clk, 10, unit="ns").start()
         self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         for name in INPUTS:
             getattr(dut, name).value = 0

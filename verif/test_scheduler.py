@@ -29,7 +29,7 @@ class Layer:
 
     def tasks(self, slice_w: int) -> list[tuple[int, ...]]:
         """The tasks in order: a_addr, params, masks, weights, nnz, cols, slot, out_addr."""
-        found = []
+        found: list[tuple[int, ...]] = []
         for first in range(0, self.m, self.tile):
             for b, block in enumerate(self.blocks):
                 for row in range(first, min(first + self.tile, self.m)):
@@ -88,7 +88,7 @@ class TB:
         self.entries_per_slot = 0
         self.ready_rate = self.port_rate = self.free_rate = 1.0
         self.latency = 5
-        cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+        Clock(dut.clk, 10, unit="ns").start()
 
     async def reset(self) -> None:
         dut = self.dut

@@ -6,7 +6,6 @@ import random
 from collections import deque
 from typing import Any
 
-import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 from cocotbext.axi import AxiBus, AxiRam
@@ -78,7 +77,7 @@ class MastersTB:
         else:
             for name in ("awready", "wready", "arready", "bid", "bresp", "bvalid", "rid", "rdata", "rresp", "rlast", "rvalid"):
                 self.put(f"m_axi_{name}", 0)
-        cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+        Clock(dut.clk, 10, unit="ns").start()
         for _ in range(3):
             await FallingEdge(dut.clk)
         self.put("rst", 0)
