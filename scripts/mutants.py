@@ -43,6 +43,7 @@ class Block:
     env: dict[str, str]
     sources: tuple[Path, ...] = ()
     small: dict[str, int] = field(default_factory=dict)   # parameters for generated mutants; none: not generated
+    observed: dict[str, list[str]] = field(default_factory=dict)   # outputs that mean something only while the key is high
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def load(path: Path = MUTANTS) -> tuple[dict[str, Block], list[Mutant]]:
     with path.open("rb") as file:
         data = tomllib.load(file)
     blocks = {name: Block(name, b["top"], b["test"], b["parameters"], b["env"], tuple(ROOT / s for s in b.get("sources", ())),
-                          b.get("small", {}))
+                          b.get("small", {}), b.get("observed", {}))
               for name, b in data["block"].items()}
     mutants = [Mutant(**m) for m in data["mutant"]]
     for m in mutants:
@@ -169,7 +170,7 @@ def netlist(block: Block, number: int, seed: int, folder: Path) -> list[str]:
     parameters = "".join(f" -chparam {k} {v}" for k, v in block.small.items())
     yosys([f"read_verilog -defer -I{ROOT / 'rtl'} {' '.join(sources)}",
            f"hierarchy -check -top {block.top}{parameters}", "proc", "flatten", "opt -full", "memory -nomap", "opt_clean",
-           f"rename -top {block.top}", "delete t:$scopeinfo", f"write_rtlil {folder / 'flat.il'}",
+           f"rename -top {block.top}", "delete t:$scopeinfo", f"write_rtlil {folder / 'flat.il'}", f"write_json {folder / 'flat.json'}",
            f"mutate -list {number} -seed {seed} -o {folder / 'list.txt'}"], folder / "list.ys")
     mutations = [line.removeprefix("mutate ").strip() for line in (folder / "list.txt").read_text().splitlines()]
     if len(mutations) != number:
@@ -214,11 +215,34 @@ def simulate(block: Block, number: int, folder: Path) -> list[str | None]:
     return killed[1:]
 
 
+def observer(block: Block, folder: Path) -> Path:
+    """Writes a Verilog top around the block in which outputs are zero while they mean nothing."""
+    ports = json.loads((folder / "flat.json").read_text())["modules"][block.top]["ports"]
+    gate = {output: valid for valid, outputs in block.observed.items() for output in outputs}
+    declared, wires, connected = [], [], []
+    for name, port in ports.items():
+        width = len(port["bits"])
+        declared.append(f"{port['direction']} wire [{width - 1}:0] {name}")
+        inner = f"{name}_raw" if name in gate else name
+        connected.append(f".{name}({inner})")
+        if name in gate:
+            wires.append(f"wire [{width - 1}:0] {inner}; assign {name} = {inner} & {{{width}{{{gate[name]}}}}};")
+    file = folder / "observer.v"
+    file.write_text(f"module observer ({', '.join(declared)});\n" + "\n".join(wires)
+                    + f"\n{block.top} block_inst ({', '.join(connected)});\nendmodule\n")
+    return file
+
+
 def equivalent(block: Block, mutation: str, folder: Path, number: int) -> bool:
     """Whether Yosys proves a mutant equivalent: from equal states on (induction), or from reset on (property-directed)."""
     top = block.top
-    prepare = [f"read_rtlil {folder / 'flat.il'}", f"mutate {mutation}", f"rename {top} gate", f"read_rtlil {folder / 'flat.il'}",
-               f"rename {top} gold", "memory_map", "setundef -zero", "opt_expr", "opt_clean"]
+    around = observer(block, folder)
+    flatten = [f"read_verilog {around}", "hierarchy -top observer", "flatten", "proc", "opt_clean"]
+    # yosys has one module of a name: each side is made alone, and saved
+    for side, change in (("gold", []), ("gate", [f"mutate {mutation}"])):
+        yosys([f"read_rtlil {folder / 'flat.il'}", *change, *flatten, f"rename observer {side}", "memory_map", "setundef -zero",
+               "opt_expr", "opt_clean", f"write_rtlil {folder / f'{side}{number}.il'}"], folder / f"{side}{number}.ys")
+    prepare = [f"read_rtlil {folder / f'{side}{number}.il'}" for side in ("gold", "gate")]
     script = folder / f"equiv{number}.ys"
     log = yosys([*prepare, "equiv_make gold gate equiv", "hierarchy -top equiv", "opt -fast", "equiv_simple -seq 1", "equiv_induct -seq 2",
                  "equiv_status"], script)
@@ -226,16 +250,16 @@ def equivalent(block: Block, mutation: str, folder: Path, number: int) -> bool:
         return True
     abc = subprocess.run([sys.executable, "-c", "import pyosys; print(pyosys.__path__[0])"], capture_output=True, text=True).stdout.strip()
     aig = folder / f"equiv{number}.aig"
-    yosys([*prepare, "miter -equiv -flatten -ignore_gold_x gold gate miter", "hierarchy -top miter", "flatten",
+    yosys([*prepare, "miter -equiv -flatten gold gate miter", "hierarchy -top miter", "flatten",
            "setattr -unset init", "techmap", "opt -fast", "dffunmap", "zinit -all", "abc -g AND", "aigmap", "opt_clean",
            f"write_aiger -zinit {aig}"], script.with_stem(f"miter{number}"))
     try:
-        done = subprocess.run([str(Path(abc) / "yosys-abc"), "-c", f"read_aiger {aig}; fold; strash; scorr; dprove; pdr -T 20"],
+        done = subprocess.run([str(Path(abc) / "yosys-abc"), "-c", f"read_aiger {aig}; fold; strash; scorr; pdr -T 20"],
                               capture_output=True, text=True, timeout=60)
     except subprocess.TimeoutExpired:
         return False
     (folder / f"pdr{number}.log").write_text(done.stdout)
-    return "Property proved" in done.stdout
+    return re.search(r"^Property proved|^UNSATISFIABLE", done.stdout, re.MULTILINE) is not None
 
 
 def generate(block: Block, number: int, seed: int, prove: bool, console: Console) -> Generated:
@@ -248,6 +272,10 @@ def generate(block: Block, number: int, seed: int, prove: bool, console: Console
     killed = simulate(block, number, folder)
     result.killed = sum(k is not None for k in killed)
     console.print(f"{block.name:12} {result.killed} of {number} generated mutants killed in {time.monotonic() - start:.0f} s")
+    # what a test kills must not be proven: the proof itself is tried on the first one
+    first = next((i for i, by in enumerate(killed) if by is not None), None)
+    if prove and first is not None and equivalent(block, mutations[first], folder, first + 1):
+        raise MutantError(f"{block.name}: mutant {first + 1} is killed and proven equivalent: {mutations[first]}")
     for i, (mutation, by) in enumerate(zip(mutations, killed, strict=True), 1):
         if by is None:
             proven = prove and equivalent(block, mutation, folder, i)
