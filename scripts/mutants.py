@@ -235,7 +235,6 @@ def observer(block: Block, folder: Path) -> Path:
 
 def equivalent(block: Block, mutation: str, folder: Path, number: int) -> bool:
     """Whether Yosys proves a mutant equivalent: from equal states on (induction), or from reset on (property-directed)."""
-    top = block.top
     around = observer(block, folder)
     flatten = [f"read_verilog {around}", "hierarchy -top observer", "flatten", "proc", "opt_clean"]
     # yosys has one module of a name: each side is made alone, and saved
