@@ -12,9 +12,11 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -180,6 +182,7 @@ def run(
     watchdog: int = 1_000_000,
     max_cycles: int = 2_000_000_000,
     poll: int = 20_000,
+    timeout: float = 3600.0,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Result:
     """Runs an image.
@@ -194,10 +197,11 @@ def run(
         watchdog: Register WATCHDOG.
         max_cycles: Give up after so many cycles.
         poll: Cycles between progress calls.
+        timeout: Seconds of wall time after which the simulator is killed.
         progress: Called with layer, rows written in it, cycle.
 
     Raises:
-        SimulationError: The simulator ended without a result.
+        SimulationError: The simulator ended without a result, or had to be killed.
     """
     with tempfile.TemporaryDirectory(prefix="loas-") as name:
         folder = Path(name)
@@ -209,14 +213,26 @@ def run(
         fields: dict[str, str] = {}
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             assert process.stdout is not None
-            for line in process.stdout:
-                tail = [*tail[-20:], line.rstrip()]
-                found = dict(re.findall(r"(\w+)=(\w+)", line))
-                if line.startswith("PROGRESS") and progress:
-                    progress(int(found["layer"]), int(found["row"]), int(found["cycle"]))
-                elif line.startswith("RESULT"):
-                    fields = found
+            killer = threading.Timer(timeout, process.kill)
+            killer.start()
+            try:
+                for line in process.stdout:
+                    tail = [*tail[-20:], line.rstrip()]
+                    found = dict(re.findall(r"(\w+)=(\w+)", line))
+                    if line.startswith("PROGRESS") and progress:
+                        progress(int(found["layer"]), int(found["row"]), int(found["cycle"]))
+                    elif line.startswith("RESULT"):
+                        fields = found
+                process.wait()
+            except BaseException:  # leaving the block waits for the process
+                process.kill()
+                raise
+            finally:
+                killer.cancel()
         wall = time.perf_counter() - begin
+        if process.returncode == -signal.SIGKILL and wall >= timeout:
+            last = tail[-1] if tail else "no output at all"
+            raise SimulationError(f"{program.name} was killed, not finished after {timeout:g} s of wall time; last: {last}")
         if not fields or not (folder / "dump.hex").exists():
             raise SimulationError(f"{program.name} ended with code {process.returncode} without a result:\n" + "\n".join(tail))
         memory = read_hex(folder / "dump.hex", cfg.AXI_W)
@@ -231,8 +247,9 @@ def run(
 @click.option("--latency", default=20, show_default=True, help="Memory latency in cycles.")
 @click.option("--stall", default=0, show_default=True, help="Percent of stalled memory cycles.")
 @click.option("--seed", default=1, show_default=True, help="Of the stalls.")
+@click.option("--timeout", default=3600.0, show_default=True, help="Seconds after which the simulator is killed.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the memory after the run here.")
-def main(image: Path, name: str, fast: bool, latency: int, stall: int, seed: int, out: Path | None) -> None:
+def main(image: Path, name: str, fast: bool, latency: int, stall: int, seed: int, timeout: float, out: Path | None) -> None:
     """Run a packed IMAGE (.bin) on the machine.
 
     Example: python -m scripts.simulate build/pack/image.bin --config tiny --out build/after.bin
@@ -243,7 +260,7 @@ def main(image: Path, name: str, fast: bool, latency: int, stall: int, seed: int
     data = image.read_bytes()
     try:
         program = build(cfg, len(data), say=click.echo)
-        result = run(program, cfg, data, latency=latency, stall=stall, seed=seed,
+        result = run(program, cfg, data, latency=latency, stall=stall, seed=seed, timeout=timeout,
                      progress=lambda layer, row, cycle: click.echo(f"layer {layer}, row {row}, cycle {cycle}"))  # fmt: skip
     except SimulationError as err:
         raise click.ClickException(str(err)) from err
