@@ -9,7 +9,7 @@ import tomllib
 
 import pytest
 
-from golden.config import PARAMETERS, SPEC_DIR
+from golden.config import PARAMETERS, SPEC_DIR, ConfigError, load
 
 DOCS = SPEC_DIR.parent / "docs"
 IMAGE = tomllib.loads((SPEC_DIR / "image.toml").read_text(encoding="utf-8"))
@@ -34,3 +34,15 @@ def test_image_format_lists_every_control_bit() -> None:
 def test_configurations_lists_every_parameter() -> None:
     page = (DOCS / "configurations.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| `([A-Z_]+)` \|", page, re.M) == list(PARAMETERS)
+
+
+def test_configurations_ends_each_range_where_the_check_does() -> None:
+    page = (DOCS / "configurations.md").read_text(encoding="utf-8")
+    widest = load("paper").override(MEM_W=32, CHUNK_W=512, LINE_W=2048, OUT_ENTRIES=65536)
+    ends = re.findall(r"^\| `([A-Z_]+)` \|[^|]* to (\d+)", page, re.M)
+    assert len(ends) == len(PARAMETERS) - 1  # LAGGY has none
+    for name, end in ends:
+        widest.override(**{name: int(end)})
+        for beyond in (int(end) + 1, 2 * int(end)):
+            with pytest.raises(ConfigError, match=f"{name} = {beyond} is not legal"):
+                widest.override(**{name: beyond})

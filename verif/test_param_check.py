@@ -1,4 +1,4 @@
-"""Illegal parameters stop the build with the rule's name; those of spec/configs.toml do not."""
+"""Illegal parameters stop the build with the rule's name, legal ones do not, and golden/config.py says the same of both."""
 from __future__ import annotations
 
 import subprocess
@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from golden.config import ConfigError, load
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = tomllib.loads((ROOT / "spec" / "configs.toml").read_text())
@@ -25,14 +27,30 @@ def test_named_configuration_builds(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [
+    {"T": 1}, {"T": 16}, {"NUM_TPPES": 1}, {"NUM_TPPES": 64}, {"CHUNK_W": 128}, {"CHUNK_W": 512, "LINE_W": 512}, {"SLICE_W": 4},
+    {"SLICE_W": 32}, {"CHUNK_W": 64, "SLICE_W": 64}, {"WEIGHT_W": 4}, {"ACC_W": 9}, {"ACC_W": 31, "MEM_W": 32},
+    {"MEM_W": 17}, {"K_MAX": 32}, {"K_MAX": 480}, {"K_MAX": 65536, "OUT_ENTRIES": 16384}, {"LAGGY": 0}, {"FIFO_DEPTH": 2},
+    {"FIFO_DEPTH": 64}, {"AXI_W": 128}, {"AXI_W": 1024, "LINE_W": 1024}, {"LINE_W": 2048}, {"NUM_BANKS": 1}, {"NUM_BANKS": 64},
+    {"NUM_WAYS": 1}, {"NUM_WAYS": 16}, {"NUM_SETS": 2}, {"NUM_SETS": 4096}, {"OUTSTANDING": 2}, {"OUTSTANDING": 64},
+    {"OUT_ENTRIES": 128}, {"OUT_ENTRIES": 65536}, {"NUM_SLOTS": 2}, {"NUM_SLOTS": 128},
+], ids=str)  # fmt: skip
+def test_edge_of_legal_builds(change: dict[str, int], tmp_path: Path) -> None:
+    load("tiny").override(**change)
+    result = build({**CONFIGS["tiny"], **change}, tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("change", [
     {"T": 0}, {"T": 17}, {"NUM_TPPES": 0}, {"NUM_TPPES": 65}, {"CHUNK_W": 96}, {"CHUNK_W": 16}, {"CHUNK_W": 1024},
     {"SLICE_W": 2}, {"SLICE_W": 24}, {"SLICE_W": 128}, {"WEIGHT_W": 3}, {"WEIGHT_W": 9}, {"ACC_W": 8}, {"ACC_W": 32},
-    {"MEM_W": 16}, {"MEM_W": 33}, {"K_MAX": 100}, {"K_MAX": 131072}, {"LAGGY": 2}, {"FIFO_DEPTH": 1}, {"FIFO_DEPTH": 12},
-    {"AXI_W": 16}, {"AXI_W": 2048}, {"LINE_W": 96}, {"LINE_W": 64}, {"LINE_W": 4096}, {"NUM_BANKS": 0}, {"NUM_BANKS": 3},
-    {"NUM_WAYS": 32}, {"NUM_SETS": 1}, {"OUTSTANDING": 1}, {"OUT_ENTRIES": 64}, {"OUT_ENTRIES": 1500}, {"NUM_SLOTS": 1},
-    {"NUM_SLOTS": 12},
+    {"ACC_W": 32, "MEM_W": 33}, {"MEM_W": 16}, {"MEM_W": 33}, {"K_MAX": 100}, {"K_MAX": 131072}, {"LAGGY": 2},
+    {"FIFO_DEPTH": 1}, {"FIFO_DEPTH": 12}, {"AXI_W": 16}, {"AXI_W": 2048}, {"LINE_W": 96}, {"LINE_W": 64}, {"LINE_W": 4096},
+    {"NUM_BANKS": 0}, {"NUM_BANKS": 3}, {"NUM_WAYS": 32}, {"NUM_SETS": 1}, {"OUTSTANDING": 1}, {"OUT_ENTRIES": 64},
+    {"OUT_ENTRIES": 1500}, {"NUM_SLOTS": 1}, {"NUM_SLOTS": 12},
 ], ids=str)  # fmt: skip
 def test_illegal_parameter_stops(change: dict[str, int], tmp_path: Path) -> None:
     result = build({**CONFIGS["tiny"], **change}, tmp_path)
     assert result.returncode != 0
-    assert f"loas_rule_{next(iter(change))}" in result.stderr
+    assert f"loas_rule_{next(iter(change))}_must_be" in result.stderr
+    with pytest.raises(ConfigError, match=f"{next(iter(change))} = .* is not legal"):
+        load("tiny").override(**change)
