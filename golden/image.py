@@ -11,7 +11,7 @@ import functools
 import struct
 import tomllib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,6 +174,8 @@ def write_image(
     spikes: npt.NDArray[np.integer],
     cfg: Config,
     tilings: Sequence[tuple[int, int]] | None = None,
+    *,
+    layer_done: Callable[[], None] | None = None,
 ) -> bytes:
     """Packs a network and its input spikes to a memory image.
 
@@ -182,6 +184,7 @@ def write_image(
         spikes: (M, K, T) input spikes, 0 or 1.
         cfg: The machine it is for.
         tilings: (block columns, tile rows) of each layer, by default :func:`choose_tiling`.
+        layer_done: Called after each layer, for progress.
 
     Returns:
         The image; output and performance regions are zero.
@@ -224,6 +227,8 @@ def write_image(
             lay.blocks.append((at, at + to_masks, at + to_weights, nnz))
         layouts.append(lay)
         data.append(packed)
+        if layer_done:
+            layer_done()
     stride = fiber.row_stride(network.layers[0].k, cfg)
     base = take(m * stride)
     for lay in layouts:
@@ -464,13 +469,16 @@ def _parse_blocks(data: Memory, lay: LayerLayout, index: int, cfg: Config) -> No
         raise ImageError(f"layer {index}: b_end = {lay.b_end:#x} is not legal: must be {align(want, cfg.line_bytes):#x}")
 
 
-def read_image(data: Memory, cfg: Config | None = None, *, verify_crc: bool = True) -> Image:
+def read_image(
+    data: Memory, cfg: Config | None = None, *, verify_crc: bool = True, layer_done: Callable[[], None] | None = None
+) -> Image:
     """Takes an image apart with every check; the inverse of :func:`write_image`.
 
     Args:
         data: The whole image, or a memory dump after a run (``verify_crc=False``).
         cfg: Demand this configuration; by default the image's own.
         verify_crc: Check the checksum, and that outputs are still zero.
+        layer_done: Called after each layer, for progress.
 
     Raises:
         ImageError: Names offset, field, value and what is legal.
@@ -493,6 +501,8 @@ def read_image(data: Memory, cfg: Config | None = None, *, verify_crc: bool = Tr
             raise ImageError(f"offset {end:#x}: layer {index}: bytes after the last block are not zero")
         layers.append(Layer(np.ascontiguousarray(weights), bias, threshold, lay.leak, lay.soft, lay.readout,
                             lay.drop_once, f"layer{index}"))  # fmt: skip
+        if layer_done:
+            layer_done()
     first = layout.layers[0]
     spikes = read_rows(data, first.a_base, first.a_stride, first.m, first.k, cfg, clean=True).astype(np.uint8)
     return Image(cfg, Network("image", cfg.T, layers), spikes, layout)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from golden import config as configs
@@ -64,7 +65,9 @@ def pack(network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | N
     """
     cfg = configs.load(name)
     origin: dict[str, Any] = {"network": network.name, "spikes": spikes.name}
-    with console.status("packing"):
+    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"),
+                  TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bar:  # fmt: skip
+        task = bar.add_task(f"reading {network.name}", total=None)
         if network.suffix == ".nir":
             imported = read_nir(network, sidecar)
             net = imported.network
@@ -73,7 +76,11 @@ def pack(network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | N
             console.print("NIR rule in force: " + ", ".join(f"{k} = {v}" for k, v in rule.items()))
         else:
             net = load_network(network)
-        manifest = pack_folder(net, load_spikes(spikes), cfg, folder, width=width, force=force, origin=origin)
+
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+
+        manifest = pack_folder(net, load_spikes(spikes), cfg, folder, width=width, force=force, origin=origin, progress=progress)
     table = Table(title=f"{folder}: {manifest['bytes']} bytes for configuration {cfg.name}")
     for column in ("layer", "M", "K", "N", "nonzero weights", "matches", "floor cycles"):
         table.add_column(column, justify="left" if column == "layer" else "right")

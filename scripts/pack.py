@@ -18,7 +18,7 @@ import numpy.typing as npt
 from golden.config import Config
 from golden.errors import LoasError
 from golden.image import VERSION, parse_layout, read_image, write_image
-from golden.layer import work
+from golden.layer import layer_fast, work
 from golden.network import Network
 
 
@@ -92,6 +92,7 @@ def pack_folder(
     width: int | None = None,
     force: bool = False,
     origin: dict[str, Any] | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
     """Packs a network and its input to a folder, with the golden output beside it.
 
@@ -103,6 +104,7 @@ def pack_folder(
         width: Bits of a word in the text files, by default AXI_W.
         force: Replace an image folder that exists.
         origin: Added to the manifest as ``origin``: where the network comes from, rules in force.
+        progress: Called with what is being done, steps done, and all steps: a layer is packed, read back, and computed.
 
     Returns:
         The manifest.
@@ -111,21 +113,35 @@ def pack_folder(
         LoasError: Anything that cannot be packed; nothing is written then.
     """
     width = cfg.AXI_W if width is None else width
-    data = write_image(network, spikes, cfg)
-    back = read_image(data, cfg)
+    names = [layer.name for layer in network.layers]
+    steps = [*(f"packing {n}" for n in names), *(f"reading back {n}" for n in names), *(f"golden output of {n}" for n in names)]
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(steps[min(done, len(steps) - 1)], done, len(steps))
+
+    if progress:
+        progress(steps[0], 0, len(steps))
+    data = write_image(network, spikes, cfg, layer_done=step)
+    back = read_image(data, cfg, layer_done=step)
     if not back.network.same(network) or not np.array_equal(back.spikes, spikes):
         raise LoasError(f"{network.name}: the image does not read back as what was packed: a bug in the packer")
     lines = word_lines(data, width)
-    outputs = network.run(spikes)
-    layers = []
+    layers: list[dict[str, Any]] = []
+    outputs: list[npt.NDArray[np.integer]] = []
     a: npt.NDArray[np.integer] = spikes
-    for layer, lay, out in zip(network.layers, back.layout.layers, outputs, strict=True):
+    for layer, lay in zip(network.layers, back.layout.layers, strict=True):
         w = work(a, layer.weights, cfg)
         layers.append({"name": layer.name, "m": lay.m, "k": lay.k, "n": lay.n, "leak": lay.leak, "soft": lay.soft,
                        "readout": lay.readout, "drop_once": lay.drop_once, "block_cols": lay.block_cols,
                        "tile_rows": lay.tile_rows, "nonzero_weights": int(np.count_nonzero(layer.weights)),
                        "matches": w.matches, "corrections": w.corrections, "floor_cycles": w.floor})  # fmt: skip
-        a = out
+        a = layer_fast(a, layer)
+        outputs.append(a)
+        step()
     manifest: dict[str, Any] = {
         "format": "loas-image-folder", "version": 1, "image_version": VERSION, "network": network.name,
         "config": cfg.name, "parameters": cfg.verilog_parameters(), "bytes": len(data),

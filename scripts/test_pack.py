@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from golden.config import load
 from golden.layer import Layer
 from golden.network import Network, load_network, load_npz, load_spikes
+from scripts import loas
 from scripts.loas import main
-from scripts.pack import word_lines
+from scripts.pack import pack_folder, word_lines
 
 
 def run(*arguments: object) -> Result:
@@ -139,3 +142,17 @@ def test_bad_images(files: Path) -> None:
 
 def test_words_have_the_last_byte_first() -> None:
     assert word_lines(bytes([1, 2, 3, 4, 5]), 32) == ["04030201", "00000005"]
+
+
+def test_progress_goes_by_layer(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, int, int]] = []
+    net, spikes = load_network(files / "net.npz"), load_spikes(files / "in.npz")
+    pack_folder(net, spikes, load("tiny"), files / "image", progress=lambda *at: seen.append(at))
+    assert [(done, total) for _, done, total in seen] == [(i, 6) for i in range(7)]
+    assert [what for what, _, _ in seen[:6]] == [
+        f"{what} {name}" for what in ("packing", "reading back", "golden output of") for name in ("fc1", "out")
+    ]
+    terminal = io.StringIO()
+    monkeypatch.setattr(loas, "console", Console(file=terminal, force_terminal=True, width=120))
+    assert pack(files, "--force").exit_code == 0
+    assert "6/6 steps" in terminal.getvalue()
