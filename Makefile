@@ -70,8 +70,8 @@ waves: setup ## one test of the tiny machine with a waveform in build/waves, for
 mutants: setup ## hand-made and generated faults: the tests must find every one
 	$(PY) -m scripts.mutants
 
-bench: setup ## LAGGY against FAST, at the densities of VGG16
-	$(PY) -m scripts.bench
+bench: setup ## LAGGY against FAST at VGG16's densities, cycles a match, speed of the simulation; BENCH=--quick for a look
+	$(PY) -m scripts.bench $(BENCH)
 
 defs: setup ## regenerate rtl/loas_defs.vh and the register tables of docs/ from spec/
 	$(PY) -m scripts.defs
