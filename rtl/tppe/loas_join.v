@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright LoAS contributors
+// Inner join, front: finds the matches of a row of A with columns of B, and the weight of each.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+// Problem: for each column of a block, AND its mask chunks with those of the row, walk the matches in order, and find each
+// one's weight with one fast prefix sum over B.
+//
+// Contract: a task is s_cols columns of cfg_chunks chunks each; tasks use row banks 0, 1, 0, 1, ... B's mask chunks come at
+// b_*, column after column, b_last with the task's last. The lines of its weights come at w_*, w_last with the last one, none
+// for a task without weights; its first weight is in place s_start of the first line, the one behind its last in s_end.
+// Out, in order: an entry for each match, and one without for a column that does not end in a match. e_col_last and
+// e_task_last mark the ends, e_weight is of no meaning without a match.
+// Where the word is: LAGGY: e_loc = {chunk, slice, ones of A's slice below the match}; FAST: e_loc = index of the word.
+// Rate: a chunk takes max(1, matches) cycles as long as nobody stalls, without a gap between chunks, columns or tasks. A line
+// of weights that is behind the last match is left while the match before still moves, so going on to the next is free.
+// Exactly one of ev_* is high in each cycle: what the issue slot did, or why it could not. ev_blocked: entries are not taken.
+//
+// Stages: F0 reads A's chunk; F1 meets B's; F2 issues a match a cycle; F3 prefix sum; F4 picks the weight.
+// Edges: more or fewer weights than s_end says, or a b_last that does not fit s_cols, raise err, a level, and the stream has no
+// meaning from there on.
+module loas_join #(
+    parameter integer CHUNK_W  = 128,
+    parameter integer SLICE_W  = 16,
+    parameter integer WEIGHT_W = 8,
+    parameter integer K_MAX    = 8192,
+    parameter integer LAGGY    = 1,
+    parameter integer LINE_W   = 1024,
+    parameter integer POS_W    = 25,    // counts weights of a task, from the start of its first line, and one bit more
+    parameter integer LOC_W    = 13
+) (
+    input  wire                               clk,
+    input  wire                               rst,
+
+    input  wire [$clog2(K_MAX/CHUNK_W+1)-1:0] cfg_chunks,
+
+    input  wire                               s_valid,
+    output wire                               s_ready,
+    input  wire [10:0]                        s_cols,       // 1 to 1024
+    input  wire [POS_W-1:0]                   s_start,
+    input  wire [POS_W-1:0]                   s_end,
+
+    // the row, see loas_row_buffer
+    input  wire [1:0]                         complete,
+    input  wire                               ld_valid,
+    input  wire                               ld_bank,
+    input  wire [$clog2(K_MAX/CHUNK_W+1)-1:0] ld_masks,
+    output wire                               mask_rd_en,
+    output wire                               mask_rd_bank,
+    output wire [(K_MAX > CHUNK_W ? $clog2(K_MAX/CHUNK_W) : 1)-1:0] mask_rd_chunk,
+    input  wire [CHUNK_W-1:0]                 mask_rd_data,
+    input  wire [$clog2(K_MAX+1)-1:0]         mask_rd_base, // FAST: words in front of the chunk, with mask_rd_data
+
+    input  wire                               b_valid,
+    output wire                               b_ready,
+    input  wire [CHUNK_W-1:0]                 b_data,
+    input  wire                               b_last,
+
+    input  wire                               w_valid,
+    output wire                               w_ready,
+    input  wire [LINE_W-1:0]                  w_data,
+    input  wire                               w_last,
+
+    output wire                               e_valid,
+    input  wire                               e_ready,
+    output wire [WEIGHT_W-1:0]                e_weight,
+    output wire                               e_match,
+    output wire                               e_col_last,
+    output wire                               e_task_last,
+    output wire                               e_bank,
+    output wire [LOC_W-1:0]                   e_loc,
+
+    output reg                                err,
+    output wire                               err_bank,     // of the task
+
+    output wire                               ev_match,
+    output wire                               ev_empty,
+    output wire                               ev_stall_a,
+    output wire                               ev_stall_b,
+    output wire                               ev_stall_weight,
+    output wire                               ev_blocked,
+    output wire                               ev_idle
+);
+
+    localparam integer CHUNKS   = K_MAX / CHUNK_W;
+    localparam integer CHUNKS_W = $clog2(CHUNKS + 1);
+    localparam integer CHUNK_AW = CHUNKS > 1 ? $clog2(CHUNKS) : 1;
+    localparam integer BASE_W   = $clog2(K_MAX + 1);
+    localparam integer PLACE_W  = $clog2(CHUNK_W);
+    localparam integer OFFSET_W = $clog2(CHUNK_W + 1);
+    localparam integer WSLOT_W  = WEIGHT_W <= 4 ? 4 : 8;
+    localparam integer SLOT_B   = $clog2(LINE_W / WSLOT_W);
+
+    wire f1_fire, f2_ready, f2_done, f3_ready, f4_ready;
+
+    // ------------------------------------------------------------------------------------------- F0: the next chunk of A
+    reg                f0_valid_reg;
+    reg                f0_bank_reg;
+    reg                f0_first_reg;     // first chunk of the task
+    reg [CHUNKS_W-1:0] f0_chunk_reg;
+    reg [10:0]         f0_cols_reg;      // columns left
+    reg [POS_W-1:0]    f0_start_reg;
+    reg [POS_W-1:0]    f0_end_reg;
+
+    reg                f1_valid_reg;
+
+    wire f0_here     = complete[f0_bank_reg]
+                    || (LAGGY != 0 && ld_valid && ld_bank == f0_bank_reg && f0_chunk_reg < ld_masks);
+    wire f0_col_end  = f0_chunk_reg + 1'b1 == cfg_chunks;
+    wire f0_task_end = f0_col_end && f0_cols_reg == 11'd1;
+    wire f0_fire     = f0_valid_reg && f0_here && (!f1_valid_reg || f1_fire);
+
+    assign s_ready       = !f0_valid_reg || (f0_fire && f0_task_end);
+    assign mask_rd_en    = f0_fire;
+    assign mask_rd_bank  = f0_bank_reg;
+    assign mask_rd_chunk = f0_chunk_reg[CHUNK_AW-1:0];
+
+    always @(posedge clk) begin
+        if (s_valid && s_ready) begin
+            f0_valid_reg <= 1'b1;
+            f0_bank_reg  <= !f0_bank_reg;
+            f0_first_reg <= 1'b1;
+            f0_chunk_reg <= {CHUNKS_W{1'b0}};
+            f0_cols_reg  <= s_cols;
+            f0_start_reg <= s_start;
+            f0_end_reg   <= s_end;
+        end else if (f0_fire) begin
+            f0_valid_reg <= !f0_task_end;
+            f0_first_reg <= 1'b0;
+            f0_chunk_reg <= f0_col_end ? {CHUNKS_W{1'b0}} : f0_chunk_reg + 1'b1;
+            if (f0_col_end) f0_cols_reg <= f0_cols_reg - 1'b1;
+        end
+        if (rst) begin
+            f0_valid_reg <= 1'b0;
+            f0_bank_reg  <= 1'b1;   // the first task turns it to 0
+        end
+    end
+
+    // -------------------------------------------------------------------------------------------- F1: chunk of A, chunk of B
+    reg                f1_first_reg;
+    reg                f1_col_last_reg;
+    reg                f1_task_last_reg;
+    reg                f1_bank_reg;
+    reg [CHUNK_AW-1:0] f1_chunk_reg;
+    reg [POS_W-1:0]    f1_start_reg;
+    reg [POS_W-1:0]    f1_end_reg;
+
+    assign f1_fire = f1_valid_reg && b_valid && f2_ready;
+    assign b_ready = f1_valid_reg && f2_ready;
+
+    always @(posedge clk) begin
+        if (f0_fire) begin
+            f1_first_reg     <= f0_first_reg;
+            f1_col_last_reg  <= f0_col_end;
+            f1_task_last_reg <= f0_task_end;
+            f1_bank_reg      <= f0_bank_reg;
+            f1_chunk_reg     <= f0_chunk_reg[CHUNK_AW-1:0];
+            if (f0_first_reg) begin
+                f1_start_reg <= f0_start_reg;
+                f1_end_reg   <= f0_end_reg;
+            end
+        end
+        f1_valid_reg <= f0_fire || (f1_valid_reg && !f1_fire);
+        if (rst) f1_valid_reg <= 1'b0;
+    end
+
+    // -------------------------------------------------------------------------------------------------- F2: match by match
+    reg                f2_valid_reg;
+    reg                f2_col_last_reg;
+    reg                f2_task_last_reg;
+    reg                f2_weights_reg;   // the task has weights
+    reg                f2_bank_reg;
+    reg [CHUNK_AW-1:0] f2_chunk_reg;
+    reg [CHUNK_W-1:0]  f2_left_reg;      // matches not yet issued
+    reg [CHUNK_W-1:0]  f2_a_reg;
+    reg [CHUNK_W-1:0]  f2_b_reg;
+    reg [POS_W-1:0]    f2_pos_reg;       // place of the first weight of the chunk
+    reg [POS_W-1:0]    f2_end_reg;
+
+    wire                f2_any;
+    wire [PLACE_W-1:0]  f2_place;
+    wire [CHUNK_W-1:0]  f2_onehot;
+    wire [OFFSET_W-1:0] f2_ones;
+    wire [CHUNK_W-1:0]  f2_rest  = f2_left_reg & ~f2_onehot;
+    wire                f2_end   = f2_rest == {CHUNK_W{1'b0}};
+    wire                f2_send  = f2_valid_reg && (f2_any || f2_col_last_reg);
+    wire                f2_step  = f2_valid_reg && (!f2_send || f3_ready);
+    wire [POS_W-1:0]    f2_next  = f2_pos_reg + {{(POS_W-OFFSET_W){1'b0}}, f2_ones};
+
+    assign f2_done  = f2_step && f2_end;
+    assign f2_ready = !f2_valid_reg || f2_done;
+
+    loas_prio_enc #(.W(CHUNK_W)) match_inst (.in(f2_left_reg), .any(f2_any), .index(f2_place), .onehot(f2_onehot));
+    loas_popcount #(.W(CHUNK_W)) ones_inst  (.in(f2_b_reg), .count(f2_ones));
+
+    assign err_bank = f2_bank_reg;
+
+    always @(posedge clk) begin
+        if (f1_fire) begin
+            f2_left_reg      <= mask_rd_data & b_data;
+            f2_a_reg         <= mask_rd_data;
+            f2_b_reg         <= b_data;
+            f2_col_last_reg  <= f1_col_last_reg;
+            f2_task_last_reg <= f1_task_last_reg;
+            f2_weights_reg   <= f1_start_reg != f1_end_reg;
+            f2_bank_reg      <= f1_bank_reg;
+            f2_chunk_reg     <= f1_chunk_reg;
+            f2_end_reg       <= f1_end_reg;
+        end else if (f2_step) begin
+            f2_left_reg <= f2_rest;
+        end
+        if (f1_fire && f1_first_reg) f2_pos_reg <= f1_start_reg;
+        else if (f2_done) f2_pos_reg <= f2_next;
+        f2_valid_reg <= f1_fire || (f2_valid_reg && !f2_done);
+        // a weight behind the end would be waited for in vain, so every chunk is checked before its matches need it
+        err <= (f1_fire && b_last != f1_task_last_reg)
+            || (f2_valid_reg && (f2_next > f2_end_reg || (f2_task_last_reg && f2_next != f2_end_reg)));
+        if (rst) begin
+            f2_valid_reg <= 1'b0;
+            err          <= 1'b0;
+        end
+    end
+
+    // -------------------------------------------------------------------------------------------- F3: place of the weight
+    reg               f3_valid_reg;
+    reg               f3_match_reg;
+    reg               f3_col_last_reg;
+    reg               f3_task_last_reg;
+    reg               f3_weights_reg;
+    reg               f3_bank_reg;
+    reg [PLACE_W-1:0] f3_place_reg;
+    reg [CHUNK_W-1:0] f3_b_reg;
+    reg [POS_W-1:0]   f3_pos_reg;
+
+    wire f3_fire;
+    wire f2_issue = f2_send && f3_ready;
+    wire [OFFSET_W-1:0] f3_offset;
+    wire [OFFSET_W-1:0] unused_total;
+    wire [POS_W-1:0]    f3_weight = f3_pos_reg + {{(POS_W-OFFSET_W){1'b0}}, f3_offset};
+    wire [LOC_W-1:0]    f3_loc;
+
+    assign f3_fire  = f3_valid_reg && f4_ready;
+    assign f3_ready = !f3_valid_reg || f4_ready;
+
+    loas_prefix_fast #(.W(CHUNK_W)) prefix_b_inst (
+        .mask(f3_b_reg), .pos(f3_place_reg), .offset(f3_offset), .total(unused_total)
+    );
+
+    always @(posedge clk) begin
+        if (f2_issue) begin
+            f3_match_reg     <= f2_any;
+            f3_col_last_reg  <= f2_col_last_reg && f2_end;
+            f3_task_last_reg <= f2_task_last_reg && f2_end;
+            f3_weights_reg   <= f2_weights_reg;
+            f3_bank_reg      <= f2_bank_reg;
+            f3_place_reg     <= f2_place;
+            f3_b_reg         <= f2_b_reg;
+            f3_pos_reg       <= f2_pos_reg;
+        end
+        f3_valid_reg <= f2_issue || (f3_valid_reg && !f3_fire);
+        if (rst) f3_valid_reg <= 1'b0;
+    end
+
+    generate
+        if (LAGGY != 0) begin : gen_laggy
+            localparam integer SLICE_B  = $clog2(SLICE_W);
+            localparam integer COUNT_W  = $clog2(SLICE_W + 1);
+            reg  [CHUNK_AW-1:0] chunk_reg;
+            reg  [SLICE_W-1:0]  slice_reg;
+            wire [COUNT_W-1:0]  count;
+            wire [COUNT_W-1:0]  unused_ones;
+            loas_prefix_fast #(.W(SLICE_W)) prefix_a_inst (
+                .mask(slice_reg), .pos(f3_place_reg[SLICE_B-1:0]), .offset(count), .total(unused_ones)
+            );
+            if (CHUNK_W > SLICE_W) begin : gen_many
+                wire [PLACE_W-SLICE_B-1:0] slice = f2_place[PLACE_W-1:SLICE_B];
+                assign f3_loc = {chunk_reg, f3_place_reg[PLACE_W-1:SLICE_B], count[SLICE_B-1:0]};
+                always @(posedge clk) begin
+                    if (f2_issue) slice_reg <= f2_a_reg[slice*SLICE_W +: SLICE_W];
+                end
+            end else begin : gen_one
+                assign f3_loc = {chunk_reg, 1'b0, count[SLICE_B-1:0]};
+                always @(posedge clk) begin
+                    if (f2_issue) slice_reg <= f2_a_reg;
+                end
+            end
+            always @(posedge clk) begin
+                if (f2_issue) chunk_reg <= f2_chunk_reg;
+            end
+            // a match counts itself not, so at most SLICE_W - 1 ones are below it
+            wire unused_ok = &{1'b0, mask_rd_base, count};
+        end else begin : gen_fast
+            reg  [CHUNK_W-1:0]  a_reg;
+            reg  [BASE_W-1:0]   f2_base_reg;
+            reg  [BASE_W-1:0]   f3_base_reg;
+            wire [OFFSET_W-1:0] offset;
+            wire [OFFSET_W-1:0] unused_ones;
+            wire [BASE_W:0]     index = {1'b0, f3_base_reg} + {{(BASE_W+1-OFFSET_W){1'b0}}, offset};
+            loas_prefix_fast #(.W(CHUNK_W)) prefix_a_inst (
+                .mask(a_reg), .pos(f3_place_reg), .offset(offset), .total(unused_ones)
+            );
+            assign f3_loc = index[BASE_W-1:0];
+            always @(posedge clk) begin
+                if (f1_fire) f2_base_reg <= mask_rd_base;
+                if (f2_issue) begin
+                    a_reg       <= f2_a_reg;
+                    f3_base_reg <= f2_base_reg;
+                end
+            end
+            wire unused_ok = &{1'b0, f2_chunk_reg, index[BASE_W]};
+        end
+    endgenerate
+
+    // ---------------------------------------------------------------------------------------------------- F4: the weight
+    reg                    f4_valid_reg;
+    reg                    f4_match_reg;
+    reg                    f4_col_last_reg;
+    reg                    f4_task_last_reg;
+    reg                    f4_weights_reg;
+    reg                    f4_bank_reg;
+    reg [LOC_W-1:0]        f4_loc_reg;
+    reg [SLOT_B-1:0]       f4_slot_reg;
+    reg [POS_W-SLOT_B-1:0] f4_line_reg;
+    reg [POS_W-SLOT_B-1:0] line_reg;      // of the task, the line that w_data holds
+    reg                    drain_reg;     // leave the rest of a task's lines
+
+    wire f3_far  = f3_match_reg && f3_weight[POS_W-1:SLOT_B] != line_reg;
+    wire f4_far  = f4_match_reg && f4_line_reg != line_reg;
+    wire f4_go   = f4_valid_reg && !drain_reg && (!f4_match_reg || (w_valid && !f4_far));
+    wire f4_fire = f4_go && e_ready;
+    wire f4_end  = f4_fire && f4_task_last_reg;
+    wire drain   = drain_reg || (f4_end && f4_weights_reg);
+    // an entry that moves in asks for its line in advance, unless the one that leaves was the last of its task
+    wire ahead   = f3_fire ? f3_far && !f4_end : f4_valid_reg && f4_far;
+
+    assign f4_ready = !f4_valid_reg || f4_fire;
+    assign w_ready  = drain || ahead;
+
+    always @(posedge clk) begin
+        if (f3_fire) begin
+            f4_match_reg     <= f3_match_reg;
+            f4_col_last_reg  <= f3_col_last_reg;
+            f4_task_last_reg <= f3_task_last_reg;
+            f4_weights_reg   <= f3_weights_reg;
+            f4_bank_reg      <= f3_bank_reg;
+            f4_loc_reg       <= f3_loc;
+            f4_line_reg      <= f3_weight[POS_W-1:SLOT_B];
+            f4_slot_reg      <= f3_weight[SLOT_B-1:0];
+        end
+        f4_valid_reg <= f3_fire || (f4_valid_reg && !f4_fire);
+        drain_reg    <= drain && !(w_valid && w_last);
+        if (drain) line_reg <= {(POS_W-SLOT_B){1'b0}};
+        else if (w_valid && w_ready) line_reg <= line_reg + 1'b1;
+        if (rst) begin
+            f4_valid_reg <= 1'b0;
+            drain_reg    <= 1'b0;
+            line_reg     <= {(POS_W-SLOT_B){1'b0}};
+        end
+    end
+
+    assign e_valid     = f4_go;
+    assign e_weight    = w_data[f4_slot_reg*WSLOT_W +: WEIGHT_W];
+    assign e_match     = f4_match_reg;
+    assign e_col_last  = f4_col_last_reg;
+    assign e_task_last = f4_task_last_reg;
+    assign e_bank      = f4_bank_reg;
+    assign e_loc       = f4_loc_reg;
+
+    // ------------------------------------------------------------------------------------------------------------ events
+    wire f2_stuck = f2_valid_reg && !f2_step;
+
+    assign ev_match        = f2_step && f2_any;
+    assign ev_empty        = f2_step && !f2_any;
+    assign ev_stall_weight = f2_stuck && !f4_go;
+    assign ev_blocked      = f2_stuck && f4_go;
+    assign ev_stall_b      = !f2_valid_reg && f1_valid_reg;
+    assign ev_stall_a      = !f2_valid_reg && !f1_valid_reg && f0_valid_reg;
+    assign ev_idle         = !f2_valid_reg && !f1_valid_reg && !f0_valid_reg;
+
+endmodule
+
+`resetall

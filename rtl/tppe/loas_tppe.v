@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright LoAS contributors
+// TPPE: makes the sums of all T timesteps for one row of A and a block of columns of B, one output neuron after the other.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+// This is the engine boundary: operand fibers in, T sums for each (row, column) out. Layouts: docs/image-format.md.
+//
+// Contract: a task is taken while the one before is still being joined: its row, records, masks and weights are then read
+// ahead. task_ready falls only when a task is taken. sum_*: one column after the other in the order of the tasks; sum_last with
+// a task's last, sum_slot and sum_out_addr those of its task. cfg_chunks is stable while tasks are inside.
+// Cache port: rd_* hold until rd_ready, a response for each read, in order, always taken (loas_fiber_cache).
+// Edges: err_fiber_a with the row's address: header and masks of the row disagree. err_fiber_b with the address of the block's
+// records: masks, weights and columns disagree, or a record does not fit MEM_W. Nothing sensible comes after an error until rst.
+// Events: exactly one of the first eight is high in each cycle; what they mean is in docs/inner-join.md.
+//
+//   task -> row buffer --> join front --> LAGGY or FAST back --> sum
+//        -> masks, weights ---^                                 ^
+//        -> records --------------------------------------------'
+module loas_tppe #(
+    parameter integer T           = 4,      // an accumulator (LAGGY: and a correction accumulator) each
+    parameter integer CHUNK_W     = 128,    // width of the inner join; sets the critical path
+    parameter integer SLICE_W     = 16,     // adders of the laggy prefix sum
+    parameter integer WEIGHT_W    = 8,
+    parameter integer ACC_W       = 16,
+    parameter integer MEM_W       = 24,
+    parameter integer K_MAX       = 8192,   // RAM for two rows: 2 * K_MAX * (1 + word) bits and their prefix sums
+    parameter integer LAGGY       = 1,
+    parameter integer FIFO_DEPTH  = 8,
+    parameter integer LINE_W      = 1024,   // six line buffers of this width
+    parameter integer OUT_ENTRIES = 2048,
+    parameter integer NUM_SLOTS   = 64
+) (
+    input  wire                           clk,
+    input  wire                           rst,
+
+    input  wire                           task_valid,
+    output wire                           task_ready,
+    input  wire [31:0]                    task_a_addr,
+    input  wire [31:0]                    task_params,
+    input  wire [31:0]                    task_masks,
+    input  wire [31:0]                    task_weights,
+    input  wire [31:0]                    task_nnz,
+    input  wire [10:0]                    task_cols,
+    input  wire [$clog2(NUM_SLOTS)-1:0]   task_slot,
+    input  wire [$clog2(OUT_ENTRIES)-1:0] task_out_addr,
+    input  wire [$clog2(K_MAX/CHUNK_W+1)-1:0] cfg_chunks,
+
+    output wire                           rd_valid,
+    input  wire                           rd_ready,
+    output wire [31:0]                    rd_addr,
+    output wire                           rd_keep,
+    input  wire                           rsp_valid,
+    input  wire [LINE_W-1:0]              rsp_data,
+
+    output wire                           sum_valid,
+    input  wire                           sum_ready,
+    output wire [T*ACC_W-1:0]             sum_data,
+    output wire [MEM_W-1:0]               sum_bias,
+    output wire [MEM_W-1:0]               sum_threshold,
+    output wire                           sum_last,
+    output wire [$clog2(NUM_SLOTS)-1:0]   sum_slot,
+    output wire [$clog2(OUT_ENTRIES)-1:0] sum_out_addr,
+
+    output wire                           err_fiber_a,
+    output wire                           err_fiber_b,
+    output wire [31:0]                    err_addr,
+
+    output wire                           ev_match,
+    output wire                           ev_empty,
+    output wire                           ev_stall_a,
+    output wire                           ev_stall_b,
+    output wire                           ev_stall_weight,
+    output wire                           ev_stall_laggy,
+    output wire                           ev_stall_out,
+    output wire                           ev_idle,
+    output wire                           ev_correction
+);
+
+    localparam integer SLOT_W   = $clog2(NUM_SLOTS);
+    localparam integer ADDR_W   = $clog2(OUT_ENTRIES);
+    localparam integer CHUNKS_W = $clog2(K_MAX / CHUNK_W + 1);
+    localparam integer CHUNK_AW = K_MAX > CHUNK_W ? $clog2(K_MAX / CHUNK_W) : 1;
+    localparam integer SLICE_AW = CHUNK_W > SLICE_W ? $clog2(CHUNK_W / SLICE_W) : 1;
+    localparam integer BASE_W   = $clog2(K_MAX + 1);
+    localparam integer BASES_W  = (LAGGY != 0 ? CHUNK_W / SLICE_W : 1) * BASE_W;
+    localparam integer LOC_W    = LAGGY != 0 ? CHUNK_AW + SLICE_AW + $clog2(SLICE_W) : BASE_W;
+    localparam integer LINE_B   = $clog2(LINE_W / 8);
+    localparam integer NIBBLE   = WEIGHT_W <= 4 ? 1 : 0;   // two weights a byte
+    // weights of a task: at most 1024 columns of K_MAX, behind less than a line; one bit more, so that all ones is never met
+    localparam integer POS_W    = $clog2(K_MAX) + 12;
+
+    // -------------------------------------------------------------------------------------------------- the task at hand
+    // Each part takes what it needs as soon as it can; the next task comes when all have.
+    localparam integer ROW = 0, PARAMS = 1, MASKS = 2, WEIGHTS = 3, JOIN = 4;
+
+    reg  [4:0]        todo_reg;
+    reg  [31:0]       a_addr_reg;
+    reg  [31:0]       params_reg;
+    reg  [31:0]       masks_reg;
+    reg  [31:0]       weights_reg;
+    reg  [31:0]       nnz_reg;
+    reg  [10:0]       cols_reg;
+    reg  [SLOT_W-1:0] slot_reg;
+    reg  [ADDR_W-1:0] out_addr_reg;
+
+    wire [4:0] ready;
+    // the join may start when the row has a bank, which then is free of the task before the last
+    wire [4:0] valid = {todo_reg[JOIN] && !todo_reg[ROW], todo_reg[JOIN-1:0]};
+
+    assign task_ready = todo_reg == 5'd0;
+
+    always @(posedge clk) begin
+        todo_reg <= todo_reg & ~(valid & ready);
+        if (task_valid && task_ready) begin
+            todo_reg     <= 5'h1f;
+            a_addr_reg   <= task_a_addr;
+            params_reg   <= task_params;
+            masks_reg    <= task_masks;
+            weights_reg  <= task_weights;
+            nnz_reg      <= task_nnz;
+            cols_reg     <= task_cols;
+            slot_reg     <= task_slot;
+            out_addr_reg <= task_out_addr;
+        end
+        if (rst) todo_reg <= 5'd0;
+    end
+
+    // what the output needs of the two tasks inside, by bank
+    reg               in_bank_reg;
+    reg               out_bank_reg;
+    reg [31:0]        bank_params_reg [0:1];
+    reg [SLOT_W-1:0]  bank_slot_reg   [0:1];
+    reg [ADDR_W-1:0]  bank_addr_reg   [0:1];
+
+    wire task_done = sum_valid && sum_ready && sum_last;
+
+    always @(posedge clk) begin
+        if (valid[ROW] && ready[ROW]) begin
+            bank_params_reg[in_bank_reg] <= params_reg;
+            bank_slot_reg[in_bank_reg]   <= slot_reg;
+            bank_addr_reg[in_bank_reg]   <= out_addr_reg;
+            in_bank_reg                  <= !in_bank_reg;
+        end
+        if (task_done) out_bank_reg <= !out_bank_reg;
+        if (rst) begin
+            in_bank_reg  <= 1'b0;
+            out_bank_reg <= 1'b0;
+        end
+    end
+
+    // ------------------------------------------------------------------------------- one cache port for row and streams
+    wire [3:0]   req_valid;
+    wire [3:0]   req_ready;
+    wire [127:0] req_addr;
+    wire [3:0]   grant;
+    wire [3:0]   rsp;
+
+    reg        rd_valid_reg;
+    reg [31:0] rd_addr_reg;
+    reg [3:0]  rd_owner_reg;    // one-hot
+    reg [3:0]  rsp_owner_reg;
+
+    wire port_free = !rd_valid_reg || rd_ready;
+
+    assign req_ready = port_free ? grant : 4'd0;
+    assign rd_valid  = rd_valid_reg;
+    assign rd_addr   = rd_addr_reg;
+    assign rd_keep   = rd_owner_reg[ROW];
+    assign rsp       = rsp_valid ? rsp_owner_reg : 4'd0;
+
+    loas_arb_rr #(.N(4)) port_inst (.clk(clk), .rst(rst), .req(req_valid), .advance(port_free), .grant(grant));
+
+    always @(posedge clk) begin
+        if (port_free) begin
+            rd_valid_reg <= |req_valid;
+            rd_owner_reg <= grant;
+            rd_addr_reg  <= ({32{grant[0]}} & req_addr[31:0])  | ({32{grant[1]}} & req_addr[63:32])
+                          | ({32{grant[2]}} & req_addr[95:64]) | ({32{grant[3]}} & req_addr[127:96]);
+        end
+        // the response comes in the cycle after the acceptance
+        if (rd_valid_reg && rd_ready) rsp_owner_reg <= rd_owner_reg;
+        if (rst) rd_valid_reg <= 1'b0;
+    end
+
+    // ---------------------------------------------------------------------------------------------------------- the row
+    wire [1:0]          complete;
+    wire                ld_valid, ld_bank;
+    wire [CHUNKS_W-1:0] ld_masks;
+    wire                mask_rd_en, mask_rd_bank;
+    wire [CHUNK_AW-1:0] mask_rd_chunk;
+    wire [CHUNK_W-1:0]  mask_rd_data;
+    wire                base_rd_en, base_rd_bank;
+    wire [CHUNK_AW-1:0] base_rd_chunk;
+    wire [BASES_W-1:0]  base_rd_data;
+    wire                word_rd_en, word_rd_bank;
+    wire [BASE_W-1:0]   word_rd_index;
+    wire [T-1:0]        word_rd_data;
+    wire                err_row;
+    wire [31:0]         err_row_addr;
+
+    loas_row_buffer #(
+        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W)
+    ) row_inst (
+        .clk           (clk),
+        .rst           (rst),
+        .cfg_chunks    (cfg_chunks),
+        .s_valid       (valid[ROW]),
+        .s_ready       (ready[ROW]),
+        .s_addr        (a_addr_reg),
+        .free          (task_done),
+        .req_valid     (req_valid[ROW]),
+        .req_ready     (req_ready[ROW]),
+        .req_addr      (req_addr[32*ROW +: 32]),
+        .rsp_valid     (rsp[ROW]),
+        .rsp_data      (rsp_data),
+        .complete      (complete),
+        .ld_valid      (ld_valid),
+        .ld_bank       (ld_bank),
+        .ld_masks      (ld_masks),
+        .mask_rd_en    (mask_rd_en),
+        .mask_rd_bank  (mask_rd_bank),
+        .mask_rd_chunk (mask_rd_chunk),
+        .mask_rd_data  (mask_rd_data),
+        .base_rd_en    (base_rd_en),
+        .base_rd_bank  (base_rd_bank),
+        .base_rd_chunk (base_rd_chunk),
+        .base_rd_data  (base_rd_data),
+        .word_rd_en    (word_rd_en),
+        .word_rd_bank  (word_rd_bank),
+        .word_rd_index (word_rd_index),
+        .word_rd_data  (word_rd_data),
+        .err           (err_row),
+        .err_addr      (err_row_addr)
+    );
+
+    // ------------------------------------------------------------------------------------ records, masks, weights of B
+    wire               params_valid, params_ready, params_last;
+    wire [63:0]        params_data;
+    wire               mask_valid, mask_ready, mask_last;
+    wire [CHUNK_W-1:0] mask_data;
+    wire               weight_valid, weight_ready, weight_last;
+    wire [LINE_W-1:0]  weight_data;
+    wire [31:0]        nnz_bytes = NIBBLE != 0 ? (nnz_reg >> 1) + {31'd0, nnz_reg[0]} : nnz_reg;
+
+    loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(64), .LINES(1)) params_inst (
+        .clk(clk), .rst(rst),
+        .s_valid(valid[PARAMS]), .s_ready(ready[PARAMS]), .s_addr(params_reg), .s_end(params_reg + {18'd0, cols_reg, 3'd0}),
+        .req_valid(req_valid[PARAMS]), .req_ready(req_ready[PARAMS]), .req_addr(req_addr[32*PARAMS +: 32]),
+        .rsp_valid(rsp[PARAMS]), .rsp_data(rsp_data),
+        .m_valid(params_valid), .m_ready(params_ready), .m_data(params_data), .m_last(params_last)
+    );
+
+    loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(CHUNK_W), .LINES(2)) masks_inst (
+        .clk(clk), .rst(rst),
+        .s_valid(valid[MASKS]), .s_ready(ready[MASKS]), .s_addr(masks_reg), .s_end(weights_reg),
+        .req_valid(req_valid[MASKS]), .req_ready(req_ready[MASKS]), .req_addr(req_addr[32*MASKS +: 32]),
+        .rsp_valid(rsp[MASKS]), .rsp_data(rsp_data),
+        .m_valid(mask_valid), .m_ready(mask_ready), .m_data(mask_data), .m_last(mask_last)
+    );
+
+    loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(LINE_W), .LINES(2)) weights_inst (
+        .clk(clk), .rst(rst),
+        .s_valid(valid[WEIGHTS]), .s_ready(ready[WEIGHTS]), .s_addr(weights_reg), .s_end(weights_reg + nnz_bytes),
+        .req_valid(req_valid[WEIGHTS]), .req_ready(req_ready[WEIGHTS]), .req_addr(req_addr[32*WEIGHTS +: 32]),
+        .rsp_valid(rsp[WEIGHTS]), .rsp_data(rsp_data),
+        .m_valid(weight_valid), .m_ready(weight_ready), .m_data(weight_data), .m_last(weight_last)
+    );
+
+    // --------------------------------------------------------------------------------------------------------- the join
+    wire                ent_valid, ent_ready, ent_match, ent_col_last, ent_task_last, ent_bank;
+    wire [WEIGHT_W-1:0] ent_weight;
+    wire [LOC_W-1:0]    ent_loc;
+    wire                err_join, err_join_bank;
+    wire                join_stall_a, join_blocked, join_idle, join_stall_b;
+
+    wire [POS_W-1:0] start = {{(POS_W-LINE_B-NIBBLE){1'b0}}, weights_reg[LINE_B-1:0], {NIBBLE{1'b0}}};
+    wire             huge  = nnz_reg[31:POS_W-1] != {(33-POS_W){1'b0}};
+
+    loas_join #(
+        .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W),
+        .POS_W(POS_W), .LOC_W(LOC_W)
+    ) join_inst (
+        .clk             (clk),
+        .rst             (rst),
+        .cfg_chunks      (cfg_chunks),
+        .s_valid         (valid[JOIN]),
+        .s_ready         (ready[JOIN]),
+        .s_cols          (cols_reg),
+        .s_start         (start),
+        .s_end           (huge ? {POS_W{1'b1}} : start + nnz_reg[POS_W-1:0]),
+        .complete        (complete),
+        .ld_valid        (ld_valid),
+        .ld_bank         (ld_bank),
+        .ld_masks        (ld_masks),
+        .mask_rd_en      (mask_rd_en),
+        .mask_rd_bank    (mask_rd_bank),
+        .mask_rd_chunk   (mask_rd_chunk),
+        .mask_rd_data    (mask_rd_data),
+        .mask_rd_base    (base_rd_data[BASE_W-1:0]),
+        .b_valid         (mask_valid),
+        .b_ready         (mask_ready),
+        .b_data          (mask_data),
+        .b_last          (mask_last),
+        .w_valid         (weight_valid),
+        .w_ready         (weight_ready),
+        .w_data          (weight_data),
+        .w_last          (weight_last),
+        .e_valid         (ent_valid),
+        .e_ready         (ent_ready),
+        .e_weight        (ent_weight),
+        .e_match         (ent_match),
+        .e_col_last      (ent_col_last),
+        .e_task_last     (ent_task_last),
+        .e_bank          (ent_bank),
+        .e_loc           (ent_loc),
+        .err             (err_join),
+        .err_bank        (err_join_bank),
+        .ev_match        (ev_match),
+        .ev_empty        (ev_empty),
+        .ev_stall_a      (join_stall_a),
+        .ev_stall_b      (join_stall_b),
+        .ev_stall_weight (ev_stall_weight),
+        .ev_blocked      (join_blocked),
+        .ev_idle         (join_idle)
+    );
+
+    wire               col_valid, col_ready, col_last;
+    wire [T*ACC_W-1:0] col_sum;
+
+    generate
+        if (LAGGY != 0) begin : gen_laggy
+            loas_join_laggy #(
+                .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
+                .FIFO_DEPTH(FIFO_DEPTH), .LOC_W(LOC_W)
+            ) back_inst (
+                .clk           (clk),
+                .rst           (rst),
+                .s_valid       (ent_valid),
+                .s_ready       (ent_ready),
+                .s_weight      (ent_weight),
+                .s_match       (ent_match),
+                .s_col_last    (ent_col_last),
+                .s_task_last   (ent_task_last),
+                .s_bank        (ent_bank),
+                .s_loc         (ent_loc),
+                .complete      (complete),
+                .base_rd_en    (base_rd_en),
+                .base_rd_bank  (base_rd_bank),
+                .base_rd_chunk (base_rd_chunk),
+                .base_rd_data  (base_rd_data),
+                .word_rd_en    (word_rd_en),
+                .word_rd_bank  (word_rd_bank),
+                .word_rd_index (word_rd_index),
+                .word_rd_data  (word_rd_data),
+                .m_valid       (col_valid),
+                .m_ready       (col_ready),
+                .m_sum         (col_sum),
+                .m_last        (col_last),
+                .ev_correction (ev_correction)
+            );
+        end else begin : gen_fast
+            loas_join_fast #(.T(T), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .LOC_W(LOC_W)) back_inst (
+                .clk           (clk),
+                .rst           (rst),
+                .s_valid       (ent_valid),
+                .s_ready       (ent_ready),
+                .s_weight      (ent_weight),
+                .s_match       (ent_match),
+                .s_col_last    (ent_col_last),
+                .s_task_last   (ent_task_last),
+                .s_bank        (ent_bank),
+                .s_loc         (ent_loc),
+                .word_rd_en    (word_rd_en),
+                .word_rd_bank  (word_rd_bank),
+                .word_rd_index (word_rd_index),
+                .word_rd_data  (word_rd_data),
+                .m_valid       (col_valid),
+                .m_ready       (col_ready),
+                .m_sum         (col_sum),
+                .m_last        (col_last)
+            );
+            assign base_rd_en    = mask_rd_en;
+            assign base_rd_bank  = mask_rd_bank;
+            assign base_rd_chunk = mask_rd_chunk;
+            assign ev_correction = 1'b0;
+        end
+    endgenerate
+
+    // --------------------------------------------------------------------------------------- sums meet their records
+    assign sum_valid     = col_valid && params_valid;
+    assign col_ready     = sum_ready && params_valid;
+    assign params_ready  = sum_ready && col_valid;
+    assign sum_data      = col_sum;
+    assign sum_bias      = params_data[MEM_W-1:0];
+    assign sum_threshold = params_data[32 +: MEM_W];
+    assign sum_last      = col_last;
+    assign sum_slot      = bank_slot_reg[out_bank_reg];
+    assign sum_out_addr  = bank_addr_reg[out_bank_reg];
+
+    // ---------------------------------------------------------------------------------------------------------- errors
+    wire record_bad;
+    wire masks_bad = valid[MASKS] && masks_reg >= weights_reg;
+
+    generate
+        if (MEM_W < 32) begin : gen_narrow
+            wire [32-MEM_W:0] bias_top      = params_data[31:MEM_W-1];
+            wire [32-MEM_W:0] threshold_top = params_data[63:32+MEM_W-1];
+            assign record_bad = params_valid && !((&bias_top || !(|bias_top)) && (&threshold_top || !(|threshold_top)));
+        end else begin : gen_wide
+            assign record_bad = 1'b0;
+        end
+    endgenerate
+
+    assign err_fiber_a = err_row;
+    assign err_fiber_b = !err_row && (err_join || record_bad || masks_bad);
+    assign err_addr    = err_row    ? err_row_addr
+                       : err_join   ? bank_params_reg[err_join_bank]
+                       : record_bad ? bank_params_reg[out_bank_reg] : params_reg;
+
+    // ---------------------------------------------------------------------------------------------------------- events
+    // a task that cannot yet enter the join waits for a row bank
+    wire waiting = join_idle && todo_reg[JOIN];
+    wire out     = col_valid && !col_ready;
+
+    assign ev_stall_a     = join_stall_a || waiting;
+    assign ev_stall_b     = join_stall_b || (join_blocked && out && !params_valid);
+    assign ev_stall_out   = join_blocked && out && params_valid;
+    assign ev_stall_laggy = join_blocked && !out;
+    assign ev_idle        = join_idle && !todo_reg[JOIN];
+
+    wire unused_ok = &{1'b0, params_last, nnz_reg};
+
+endmodule
+
+`resetall
