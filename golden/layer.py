@@ -267,7 +267,7 @@ class Work:
 
     Attributes:
         matches: Pairs (m, k, n) with a neuron that is not silent and a weight that is not zero.
-        corrections: Those of them whose packed word is not all ones.
+        corrections: Those of them whose packed word is not all ones; none in FAST, which does not speculate.
         empty_chunks: Triples (m, n, chunk) without any match.
         floor: ceil(matches / NUM_TPPES), cycles that no machine with one match a cycle and TPPE can beat.
     """
@@ -284,7 +284,7 @@ def work(A: npt.NDArray[np.integer], weights: npt.NDArray[np.integer], cfg: Conf
     Args:
         A: (M, K, T) spikes.
         weights: (K, N).
-        cfg: For CHUNK_W and NUM_TPPES.
+        cfg: For CHUNK_W, NUM_TPPES and LAGGY.
     """
     _, K, T = A.shape
     count = A.sum(axis=2, dtype=np.int64)
@@ -292,7 +292,7 @@ def work(A: npt.NDArray[np.integer], weights: npt.NDArray[np.integer], cfg: Conf
     nonzero = weights != 0
     per_k = nonzero.sum(axis=1, dtype=np.int64)
     matches = int(live.sum(axis=0, dtype=np.int64) @ per_k)
-    corrections = int((live & (count < T)).sum(axis=0, dtype=np.int64) @ per_k)
+    corrections = int((live & (count < T)).sum(axis=0, dtype=np.int64) @ per_k) if cfg.LAGGY else 0
     empty = 0
     left, right = live.astype(np.float32), nonzero.astype(np.float32)
     for k in range(0, K, cfg.CHUNK_W):

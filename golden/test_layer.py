@@ -80,6 +80,7 @@ def test_work_counts() -> None:
     got = work(A, W, cfg)
     assert (got.matches, got.corrections, got.empty_chunks) == (matches, corrections, empty)
     assert got.floor == -(-matches // 2)
+    assert work(A, W, cfg.override(LAGGY=0)).corrections == 0
 
 
 @pytest.mark.parametrize(

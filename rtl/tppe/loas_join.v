@@ -11,8 +11,8 @@
 // Contract: a task is s_cols columns of cfg_chunks chunks each; tasks use row banks 0, 1, 0, 1, ... B's mask chunks come at
 // b_*, column after column, b_last with the task's last. The lines of its weights come at w_*, w_last with the last one, none
 // for a task without weights; its first weight is in place s_start of the first line, the one behind its last in s_end.
-// Out, in order: an entry for each match, and one without for a column that does not end in a match. e_col_last and
-// e_task_last mark the ends, e_weight is of no meaning without a match.
+// Out, in order: an entry for each match, and one without where a column's end does not go with a match. e_col_last and
+// e_task_last mark the ends; the task's end comes when all its lines are used up. e_weight has no meaning without a match.
 // Where the word is: LAGGY: e_loc = {chunk, slice, ones of A's slice below the match}; FAST: e_loc = index of the word.
 // Rate: a chunk takes max(1, matches) cycles as long as nobody stalls, without a gap between chunks, columns or tasks. A line
 // of weights that is behind the last match is left while the match before still moves, so going on to the next is free.
@@ -324,19 +324,21 @@ module loas_join #(
     reg [SLOT_B-1:0]       f4_slot_reg;
     reg [POS_W-SLOT_B-1:0] f4_line_reg;
     reg [POS_W-SLOT_B-1:0] line_reg;      // of the task, the line that w_data holds
-    reg                    drain_reg;     // leave the rest of a task's lines
 
+    // Lines may be left when the last entry comes. They are used up before the task ends, so that nothing is on its way
+    // afterwards: a match goes out alone, and what remains is an end without a match.
+    wire f4_rest = f4_task_last_reg && f4_weights_reg && !(w_valid && w_last);
+    wire f4_part = f4_match_reg && f4_rest;
     wire f3_far  = f3_match_reg && f3_weight[POS_W-1:SLOT_B] != line_reg;
     wire f4_far  = f4_match_reg && f4_line_reg != line_reg;
-    wire f4_go   = f4_valid_reg && !drain_reg && (!f4_match_reg || (w_valid && !f4_far));
-    wire f4_fire = f4_go && e_ready;
+    wire f4_go   = f4_valid_reg && (f4_match_reg ? w_valid && !f4_far : !f4_rest);
+    wire f4_fire = f4_go && e_ready && !f4_part;
     wire f4_end  = f4_fire && f4_task_last_reg;
-    wire drain   = drain_reg || (f4_end && f4_weights_reg);
     // an entry that moves in asks for its line in advance, unless the one that leaves was the last of its task
-    wire ahead   = f3_fire ? f3_far && !f4_end : f4_valid_reg && f4_far;
+    wire ahead   = f3_fire ? f3_far && !f4_end : f4_valid_reg && (f4_far || (!f4_match_reg && f4_rest));
 
     assign f4_ready = !f4_valid_reg || f4_fire;
-    assign w_ready  = drain || ahead;
+    assign w_ready  = (f4_end && f4_weights_reg) || ahead;
 
     always @(posedge clk) begin
         if (f3_fire) begin
@@ -348,14 +350,14 @@ module loas_join #(
             f4_loc_reg       <= f3_loc;
             f4_line_reg      <= f3_weight[POS_W-1:SLOT_B];
             f4_slot_reg      <= f3_weight[SLOT_B-1:0];
+        end else if (f4_go && e_ready) begin
+            f4_match_reg <= 1'b0;
         end
         f4_valid_reg <= f3_fire || (f4_valid_reg && !f4_fire);
-        drain_reg    <= drain && !(w_valid && w_last);
-        if (drain) line_reg <= {(POS_W-SLOT_B){1'b0}};
+        if (f4_end) line_reg <= {(POS_W-SLOT_B){1'b0}};
         else if (w_valid && w_ready) line_reg <= line_reg + 1'b1;
         if (rst) begin
             f4_valid_reg <= 1'b0;
-            drain_reg    <= 1'b0;
             line_reg     <= {(POS_W-SLOT_B){1'b0}};
         end
     end
@@ -363,8 +365,8 @@ module loas_join #(
     assign e_valid     = f4_go;
     assign e_weight    = w_data[f4_slot_reg*WSLOT_W +: WEIGHT_W];
     assign e_match     = f4_match_reg;
-    assign e_col_last  = f4_col_last_reg;
-    assign e_task_last = f4_task_last_reg;
+    assign e_col_last  = f4_col_last_reg && !f4_part;
+    assign e_task_last = f4_task_last_reg && !f4_part;
     assign e_bank      = f4_bank_reg;
     assign e_loc       = f4_loc_reg;
 
