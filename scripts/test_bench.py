@@ -51,7 +51,7 @@ def test_windows_are_those_of_a_convolution() -> None:
 
 
 def test_directed_layers_are_what_they_are_called() -> None:
-    for one in bench.directed_cases(np.random.default_rng(0), 4, True):
+    for one in bench.directed_cases(np.random.default_rng(0), 4):
         live, nonzero = one.spikes.any(axis=2), one.network.layers[0].weights != 0
         matches = int(live.sum(axis=0) @ nonzero.sum(axis=1))
         assert matches == (live.size * nonzero.shape[1] if one.group == bench.DENSE else 0)
@@ -69,18 +69,19 @@ def test_figures_see_what_is_missed() -> None:
     pairs = [
         (run_of(bench.DEMO, True, 115), run_of(bench.DEMO, False, 100)),
         (run_of(bench.RANDOM, True, 116), run_of(bench.RANDOM, False, 100)),
-        (run_of(bench.DENSE, True, 9, busy=103, matches=100), run_of(bench.DENSE, False, 9, busy=104, matches=100)),
-        (run_of(bench.EMPTY, True, 9, busy=200, empty=200), run_of(bench.EMPTY, False, 9, busy=210, empty=200)),
+        (run_of(bench.DENSE, True, 9, busy=105, matches=100), run_of(bench.DENSE, False, 9, busy=106, matches=100)),
+        (run_of(bench.EMPTY, True, 9, busy=200, empty=200), run_of(bench.EMPTY, False, 9, busy=211, empty=200)),
+        (run_of(bench.WAIT, True, 9, busy=900, empty=200), run_of(bench.WAIT, False, 9, busy=900, empty=200)),
         (run_of(bench.TRACE, True, 300), run_of(bench.TRACE, False, 100)),
     ]
-    assert [f.ok for f in figures(pairs)] == [True, False, False, True, False, True, False, True]
-    pairs[4][1].mismatches = 1
+    assert [f.ok for f in figures(pairs)] == [True, False, False, True, False, True, False, True, True, True]
+    pairs[-1][1].mismatches = 1
     assert not figures(pairs)[-1].ok
     assert not Figure("failed", None, 1.0).ok
 
 
 def test_a_failed_run_is_a_mismatch() -> None:
-    one = next(bench.directed_cases(np.random.default_rng(0), 4, True))
+    one = next(bench.directed_cases(np.random.default_rng(0), 4))
 
     def dies(cfg: object, image: bytes) -> Result:
         raise SimulationError("no simulator")
