@@ -82,6 +82,12 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("loas_plif", {"MEM_W": 16}, "plif_MEM_W_must_be_ACC_W_plus_1_to_32"),
     ("loas_plif", {"MEM_W": 33}, "plif_MEM_W_must_be_ACC_W_plus_1_to_32"),
     ("loas_plif", {"TAG_W": 0}, "plif_MEM_W_must_be_ACC_W_plus_1_to_32"),
+    ("loas_stream_reader", {"ITEM_W": 4}, "stream_reader_ITEM_W_must_be_a_power_of_two_8_to_LINE_W"),
+    ("loas_stream_reader", {"ITEM_W": 96}, "stream_reader_ITEM_W_must_be_a_power_of_two_8_to_LINE_W"),
+    ("loas_stream_reader", {"ITEM_W": 2048}, "stream_reader_ITEM_W_must_be_a_power_of_two_8_to_LINE_W"),
+    ("loas_stream_reader", {"LINE_W": 768}, "stream_reader_ITEM_W_must_be_a_power_of_two_8_to_LINE_W"),
+    ("loas_stream_reader", {"LINES": 0}, "stream_reader_LINES_must_be_1_or_2"),
+    ("loas_stream_reader", {"LINES": 3}, "stream_reader_LINES_must_be_1_or_2"),
 ]
 
 
