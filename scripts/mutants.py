@@ -3,25 +3,33 @@
 Hand-made ones are texts in verif/mutants.toml, applied to a copy of rtl/ and run through the block's own test on Icarus.
 Generated ones (Yosys `mutate`) are all in one netlist behind a select port; one Verilator simulation walks through them
 (verif/mutant_loop.py). The unmutated design must pass on the same path first. A generated mutant that no test finds must be
-proven equivalent.
+proven equivalent (scripts/mutant_proof.py).
+
+Every result is written as soon as it is known: an interrupted run goes on where it was, as long as design and tests are the
+same (`--fresh` starts again).
 """
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+
+from scripts.mutant_proof import Design, Verdict, YosysError, prove, yosys
 
 ROOT = Path(__file__).resolve().parents[1]
 MUTANTS = ROOT / "verif" / "mutants.toml"
@@ -43,7 +51,10 @@ class Block:
     env: dict[str, str]
     sources: tuple[Path, ...] = ()
     small: dict[str, int] = field(default_factory=dict)   # parameters for generated mutants; none: not generated
+    # of the proofs, see scripts/mutant_proof.py
     observed: dict[str, list[str]] = field(default_factory=dict)   # outputs that mean something only while the key is high
+    guards: Sequence[str] = ("valid_reg$",)
+    harness: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -65,9 +76,9 @@ class Generated:
     number: int
     seed: int
     killed: int = 0
-    equivalent: list[str] = field(default_factory=list)
+    equivalent: list[str] = field(default_factory=list)   # proven
     survivors: list[str] = field(default_factory=list)
-    seconds: float = 0.0
+    seconds: float = 0.0   # of this run
 
 
 def load(path: Path = MUTANTS) -> tuple[dict[str, Block], list[Mutant]]:
@@ -78,9 +89,12 @@ def load(path: Path = MUTANTS) -> tuple[dict[str, Block], list[Mutant]]:
     """
     with path.open("rb") as file:
         data = tomllib.load(file)
-    blocks = {name: Block(name, b["top"], b["test"], b["parameters"], b["env"], tuple(ROOT / s for s in b.get("sources", ())),
-                          b.get("small", {}), b.get("observed", {}))
-              for name, b in data["block"].items()}
+    blocks = {}
+    for name, b in data["block"].items():
+        if "harness" in b:
+            b["harness"] = ROOT / b["harness"]
+        b["sources"] = tuple(ROOT / s for s in b.get("sources", ()))
+        blocks[name] = Block(name=name, **b)
     mutants = [Mutant(**m) for m in data["mutant"]]
     for m in mutants:
         if m.block not in blocks:
@@ -90,6 +104,49 @@ def load(path: Path = MUTANTS) -> tuple[dict[str, Block], list[Mutant]]:
     if len({m.name for m in mutants}) != len(mutants):
         raise MutantError(f"{path.name}: two mutants have one name")
     return blocks, mutants
+
+
+class Journal:
+    """Results of a run in a file of JSON lines, added to at once; those of another `key` are forgotten."""
+
+    def __init__(self, path: Path, key: str, fresh: bool = False) -> None:
+        self.path = path
+        self.found: dict[str, Any] = {}
+        self.refresh()
+        old = {} if fresh or self.found.get("key") != key else self.found
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+        self.found = {}
+        for name, value in {**old, "key": key}.items():
+            self.add(name, value)
+
+    def refresh(self) -> None:
+        """Reads what another process has added."""
+        for line in self.path.read_text().splitlines() if self.path.exists() else ():
+            try:
+                name, value = json.loads(line)
+            except ValueError:   # a run was stopped in the middle of a line
+                continue
+            self.found[name] = value
+
+    def add(self, name: str, value: Any) -> None:
+        self.found[name] = value
+        with self.path.open("a") as file:
+            file.write(json.dumps([name, value]) + "\n")
+
+
+def digest(files: Iterable[Path], *more: Any) -> str:
+    """A name for the contents of files and anything else that decides a result."""
+    found = hashlib.sha256(json.dumps(more, default=str).encode())
+    for file in sorted(files):
+        found.update(file.read_bytes())
+    return found.hexdigest()
+
+
+def tests_of(block: Block) -> list[Path]:
+    """The Python files that decide what a test of the block finds."""
+    folders = [*(ROOT / "verif" / "lib").glob("*.py"), *(ROOT / "golden").glob("*.py")]
+    return [*folders, ROOT / "verif" / f"{block.test}.py", ROOT / "verif" / "mutant_loop.py"]
 
 
 def run_hand(block: Block, mutant: Mutant | None, folder: Path) -> bool:
@@ -118,52 +175,32 @@ def run_hand(block: Block, mutant: Mutant | None, folder: Path) -> bool:
     return True
 
 
-def hand(blocks: dict[str, Block], mutants: Sequence[Mutant], console: Console) -> dict[str, bool]:
-    """Runs every mutant, after its block unmutated; returns which were killed."""
-    killed: dict[str, bool] = {}
-    for block in blocks.values():
-        mine = [m for m in mutants if m.block == block.name]
-        if not mine:
-            continue
+def hand(block: Block, mutants: Sequence[Mutant], fresh: bool, console: Console) -> Iterator[tuple[str, bool]]:
+    """Runs the block's mutants after the unmutated block; yields each with whether it was killed.
+
+    Raises:
+        MutantError: the unmutated design fails, or one does not compile.
+    """
+    mine = [m for m in mutants if m.block == block.name]
+    sources = [*(ROOT / "rtl").rglob("*.v*"), *block.sources, *tests_of(block)]
+    journal = Journal(BUILD / "hand" / f"{block.name}.jsonl", digest(sources, asdict(block)), fresh)
+    if mine and "unmutated" not in journal.found:
         if not run_hand(block, None, BUILD / "hand" / f"{block.name}-0"):
             raise MutantError(f"{block.name}: the unmutated design fails")
-        for i, m in enumerate(mine, 1):
+        journal.add("unmutated", True)
+    for i, m in enumerate(mine, 1):
+        name = json.dumps(asdict(m))
+        if name not in journal.found:
             folder = BUILD / "hand" / f"{block.name}-{i}"
-            killed[m.name] = not run_hand(block, m, folder)
-            console.print(f"{block.name:12} {'killed  ' if killed[m.name] else '[red]SURVIVED[/red]'}  {m.name}")
-            if killed[m.name]:
+            journal.add(name, not run_hand(block, m, folder))
+            if journal.found[name]:
                 shutil.rmtree(folder)
-    return killed
+        killed = journal.found[name]
+        console.print(f"{block.name:12} {'killed  ' if killed else '[red]SURVIVED[/red]'}  {m.name}", highlight=False, soft_wrap=True)
+        yield m.name, killed
 
 
 # ---------------------------------------------------------------- generated mutants
-# In a process of its own: Yosys writes to file descriptor 1, and its log is kept.
-YOSYS = """
-import sys
-from pyosys import libyosys as ys
-design = ys.Design()
-for line in open(sys.argv[1]):
-    print("mutants:", line.strip(), flush=True)
-    ys.run_pass(line.rstrip("\\n"), design)
-print("mutants: complete", flush=True)
-"""
-
-
-def yosys(commands: Sequence[str], script: Path) -> str:
-    """Runs Yosys commands, leaves script and log; returns the log.
-
-    Raises:
-        MutantError: a command failed.
-    """
-    script.parent.mkdir(parents=True, exist_ok=True)
-    script.write_text("\n".join(commands) + "\n")
-    done = subprocess.run([sys.executable, "-c", YOSYS, str(script)], cwd=ROOT, capture_output=True, text=True)
-    script.with_suffix(".log").write_text(done.stdout + done.stderr)
-    if done.returncode or "mutants: complete" not in done.stdout:
-        raise MutantError(f"Yosys failed: {script.with_suffix('.log')}: {(done.stdout + done.stderr).strip().splitlines()[-1:]}")
-    return done.stdout
-
-
 def netlist(block: Block, number: int, seed: int, folder: Path) -> list[str]:
     """Writes <folder>/mutants.v with all mutants behind `mutsel`, and flat.il without; returns the mutations."""
     sources = [str(f) for f in [*sorted((ROOT / "rtl").rglob("*.v")), *block.sources]]
@@ -185,103 +222,129 @@ def netlist(block: Block, number: int, seed: int, folder: Path) -> list[str]:
     return mutations
 
 
-def simulate(block: Block, number: int, folder: Path) -> list[str | None]:
-    """One Verilator build, one simulation of all mutants; returns for each the failed test."""
+@contextmanager
+def progress(journal: Journal, number: int, console: Console) -> Iterator[None]:
+    """Says now and then how far a simulation is that adds to the journal."""
+    done, start = threading.Event(), time.monotonic()
+
+    def watch() -> None:
+        while not done.wait(15):
+            journal.refresh()
+            by = [journal.found[str(n)] for n in range(1, number + 1) if str(n) in journal.found]
+            console.print(f"{journal.path.parent.name:12} {len(by)} of {number} run, {sum(b is None for b in by)} not killed, "
+                          f"{time.monotonic() - start:.0f} s", highlight=False, soft_wrap=True)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+        journal.refresh()
+
+
+def simulate(block: Block, number: int, folder: Path, fresh: bool, console: Console) -> list[str | None]:
+    """One Verilator build, one simulation of all mutants; returns for each the failed test.
+
+    Raises:
+        MutantError: the unmutated design fails.
+    """
     from cocotb_tools.check_results import get_results
     from cocotb_tools.runner import get_runner
 
     from lib.sim import verilator_env
 
-    verilator_env()
-    runner = get_runner("verilator")
-    result = folder / "killed.json"
-    result.unlink(missing_ok=True)
-    env = {"LOAS_TARGET": block.test, "LOAS_MUTANTS": str(number), "LOAS_RESULT": str(result), **block.env,
-           **{f"LOAS_PARAM_{k}": str(v) for k, v in block.small.items()},
-           "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")])}
-    # Yosys' netlist is not written for lint
-    runner.build(sources=[folder / "mutants.v"], hdl_toplevel=block.top, build_dir=folder / "sim", always=True,
-                 build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--converge-limit", "1000", "-CFLAGS", "-O1"],
-                 timescale=("1ns", "1ps"), log_file=folder / "build.log")
-    results = runner.test(hdl_toplevel=block.top, test_module="mutant_loop", build_dir=folder / "sim",
-                          test_dir=ROOT / "verif", seed=1, extra_env=env, results_xml=str(folder / "results.xml"),
-                          log_file=folder / "sim.log")
-    tests, failed = get_results(results)
-    if tests != 1 or failed or not result.exists():
-        raise MutantError(f"{block.name}: the unmutated design fails in the netlist of the mutants; see {folder / 'sim.log'}")
-    killed: list[str | None] = json.loads(result.read_text())
-    if len(killed) != number + 1 or killed[0] is not None:
-        raise MutantError(f"{block.name}: not all mutants were run; see {folder / 'sim.log'}")
-    return killed[1:]
+    key = digest([folder / "mutants.v", *tests_of(block)], block.env, block.small)
+    journal = Journal(folder / "killed.jsonl", key, fresh)
+
+    def missing() -> list[int]:
+        return [n for n in range(1, number + 1) if str(n) not in journal.found]
+
+    if missing():
+        verilator_env()
+        runner = get_runner("verilator")
+        env = {"LOAS_TARGET": block.test, "LOAS_MUTANTS": str(number), "LOAS_JOURNAL": str(journal.path), **block.env,
+               **{f"LOAS_PARAM_{k}": str(v) for k, v in block.small.items()},
+               "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")])}
+        # Yosys' netlist is not written for lint
+        runner.build(sources=[folder / "mutants.v"], hdl_toplevel=block.top, build_dir=folder / "sim", always=True,
+                     build_args=["-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3", "--converge-limit", "1000", "-CFLAGS", "-O1"],
+                     timescale=("1ns", "1ps"), log_file=folder / "build.log")
+    stopped = None
+    while missing():
+        journal.add("running", 0)
+        with progress(journal, number, console):
+            try:
+                results = runner.test(hdl_toplevel=block.top, test_module="mutant_loop", build_dir=folder / "sim",
+                                      test_dir=ROOT / "verif", seed=1, extra_env=env, results_xml=str(folder / "results.xml"),
+                                      log_file=folder / "sim.log")
+                passed = get_results(results) == (1, 0)
+            except (RuntimeError, SystemExit):   # the simulation did not come to its end
+                passed = False
+        if not passed:
+            # a mutant that stops the simulator itself (a loop of gates that swings), twice, is found too
+            running = journal.found.get("running", 0)
+            if running == 0:
+                raise MutantError(f"{block.name}: the unmutated design fails in the netlist of the mutants; see {folder / 'sim.log'}")
+            if running == stopped:
+                journal.add(str(running), "the simulation itself stopped")
+            stopped = running
+    return [journal.found[str(n)] for n in range(1, number + 1)]
 
 
-def observer(block: Block, folder: Path) -> Path:
-    """Writes a Verilog top around the block in which outputs are zero while they mean nothing."""
-    ports = json.loads((folder / "flat.json").read_text())["modules"][block.top]["ports"]
-    gate = {output: valid for valid, outputs in block.observed.items() for output in outputs}
-    declared, wires, connected = [], [], []
-    for name, port in ports.items():
-        width = len(port["bits"])
-        declared.append(f"{port['direction']} wire [{width - 1}:0] {name}")
-        inner = f"{name}_raw" if name in gate else name
-        connected.append(f".{name}({inner})")
-        if name in gate:
-            wires.append(f"wire [{width - 1}:0] {inner}; assign {name} = {inner} & {{{width}{{{gate[name]}}}}};")
-    file = folder / "observer.v"
-    file.write_text(f"module observer ({', '.join(declared)});\n" + "\n".join(wires)
-                    + f"\n{block.top} block_inst ({', '.join(connected)});\nendmodule\n")
-    return file
+def generate(block: Block, number: int, seed: int, with_proof: bool, fresh: bool, console: Console) -> Iterator[Generated]:
+    """All generated mutants of one block; yields the result whenever it has grown.
 
-
-def equivalent(block: Block, mutation: str, folder: Path, number: int) -> bool:
-    """Whether Yosys proves a mutant equivalent: from equal states on (induction), or from reset on (property-directed)."""
-    around = observer(block, folder)
-    flatten = [f"read_verilog {around}", "hierarchy -top observer", "flatten", "proc", "opt_clean"]
-    # yosys has one module of a name: each side is made alone, and saved
-    for side, change in (("gold", []), ("gate", [f"mutate {mutation}"])):
-        yosys([f"read_rtlil {folder / 'flat.il'}", *change, *flatten, f"rename observer {side}", "memory_map", "setundef -zero",
-               "opt_expr", "opt_clean", f"write_rtlil {folder / f'{side}{number}.il'}"], folder / f"{side}{number}.ys")
-    prepare = [f"read_rtlil {folder / f'{side}{number}.il'}" for side in ("gold", "gate")]
-    script = folder / f"equiv{number}.ys"
-    log = yosys([*prepare, "equiv_make gold gate equiv", "hierarchy -top equiv", "opt -fast", "equiv_simple -seq 1", "equiv_induct -seq 2",
-                 "equiv_status"], script)
-    if re.search(r"Equivalence successfully proven", log):
-        return True
-    abc = subprocess.run([sys.executable, "-c", "import pyosys; print(pyosys.__path__[0])"], capture_output=True, text=True).stdout.strip()
-    aig = folder / f"equiv{number}.aig"
-    yosys([*prepare, "miter -equiv -flatten gold gate miter", "hierarchy -top miter", "flatten",
-           "setattr -unset init", "techmap", "opt -fast", "dffunmap", "zinit -all", "abc -g AND", "aigmap", "opt_clean",
-           f"write_aiger -zinit {aig}"], script.with_stem(f"miter{number}"))
-    try:
-        done = subprocess.run([str(Path(abc) / "yosys-abc"), "-c", f"read_aiger {aig}; fold; strash; scorr; pdr -T 20"],
-                              capture_output=True, text=True, timeout=60)
-    except subprocess.TimeoutExpired:
-        return False
-    (folder / f"pdr{number}.log").write_text(done.stdout)
-    return re.search(r"^Property proved|^UNSATISFIABLE", done.stdout, re.MULTILINE) is not None
-
-
-def generate(block: Block, number: int, seed: int, prove: bool, console: Console) -> Generated:
-    """All generated mutants of one block."""
+    Raises:
+        MutantError: the unmutated design fails, or a proof holds for a mutant that a test has found.
+    """
     start = time.monotonic()
     folder = BUILD / "generated" / block.name
     folder.mkdir(parents=True, exist_ok=True)
     result = Generated(block.name, number, seed)
     mutations = netlist(block, number, seed, folder)
-    killed = simulate(block, number, folder)
+    killed = simulate(block, number, folder, fresh, console)
     result.killed = sum(k is not None for k in killed)
-    console.print(f"{block.name:12} {result.killed} of {number} generated mutants killed in {time.monotonic() - start:.0f} s")
+    result.survivors = [f"{i}: {m}" for i, (m, by) in enumerate(zip(mutations, killed, strict=True), 1) if by is None]
+    console.print(f"{block.name:12} {result.killed} of {number} generated mutants killed, {time.monotonic() - start:.0f} s")
+    yield result
+    design = Design(block.top, folder / "flat.il", block.harness, block.observed, block.guards)
+    key = digest([folder / "flat.il", ROOT / "scripts" / "mutant_proof.py", *([block.harness] if block.harness else ())],
+                 block.observed, block.guards)
+    journal = Journal(folder / "proofs.jsonl", key, fresh)
+
+    def verdict(i: int) -> Verdict:
+        if mutations[i] not in journal.found:
+            journal.add(mutations[i], asdict(prove(design, mutations[i], folder / f"proof-{i + 1}")))
+        return Verdict(**journal.found[mutations[i]])
+
     # what a test kills must not be proven: the proof itself is tried on the first one
     first = next((i for i, by in enumerate(killed) if by is not None), None)
-    if prove and first is not None and equivalent(block, mutations[first], folder, first + 1):
+    if with_proof and first is not None and verdict(first).equivalent:
         raise MutantError(f"{block.name}: mutant {first + 1} is killed and proven equivalent: {mutations[first]}")
-    for i, (mutation, by) in enumerate(zip(mutations, killed, strict=True), 1):
-        if by is None:
-            proven = prove and equivalent(block, mutation, folder, i)
-            (result.equivalent if proven else result.survivors).append(f"{i}: {mutation}")
-            console.print(f"{block.name:12} {i}: {'equivalent' if proven else '[red]SURVIVED[/red]'}  {mutation}", highlight=False)
+    for i, (mutation, by) in enumerate(zip(mutations, killed, strict=True)):
+        if by is not None:
+            continue
+        said = verdict(i) if with_proof else Verdict(False, "not tried")
+        if said.equivalent:
+            result.survivors.remove(f"{i + 1}: {mutation}")
+            result.equivalent.append(f"{i + 1}: {mutation}")
+        console.print(f"{block.name:12} {i + 1}: {'equivalent' if said.equivalent else '[red]SURVIVED[/red]'} ({said.by})  {mutation}",
+                      highlight=False, soft_wrap=True)
+        result.seconds = round(time.monotonic() - start, 1)
+        yield result
     result.seconds = round(time.monotonic() - start, 1)
-    return result
+    yield result
+
+
+def report(killed: dict[str, bool], generated: Sequence[Generated]) -> list[str]:
+    """Writes result.json; returns the survivors."""
+    survived = [n for n, k in killed.items() if not k] + [f"{g.block} {s}" for g in generated for s in g.survivors]
+    BUILD.mkdir(parents=True, exist_ok=True)
+    (BUILD / "result.json").write_text(json.dumps(
+        {"hand": killed, "generated": [asdict(g) for g in generated], "survived": survived}, indent=1) + "\n")
+    return survived
 
 
 @click.command(epilog="Example: python -m scripts.mutants --block plif --number 300 --seed 2")
@@ -290,33 +353,38 @@ def generate(block: Block, number: int, seed: int, prove: bool, console: Console
 @click.option("--seed", default=1, show_default=True, help="Seed of the choice of generated mutants.")
 @click.option("--hand/--no-hand", "with_hand", default=True, help="Run the hand-made mutants.")
 @click.option("--generated/--no-generated", "with_generated", default=True, help="Run the generated mutants.")
-@click.option("--prove/--no-prove", default=True, help="Try to prove survivors equivalent.")
-def main(names: tuple[str, ...], number: int, seed: int, with_hand: bool, with_generated: bool, prove: bool) -> None:
+@click.option("--prove/--no-prove", "with_proof", default=True, help="Try to prove survivors equivalent.")
+@click.option("--fresh", is_flag=True, help="Forget what earlier runs found.")
+def main(names: tuple[str, ...], number: int, seed: int, with_hand: bool, with_generated: bool, with_proof: bool, fresh: bool) -> None:
     """Hand-made and generated faults; the tests must find every one that is not proven equivalent."""
     sys.path[:0] = [str(ROOT), str(ROOT / "verif")]
     console = Console()
+    killed: dict[str, bool] = {}
+    generated: dict[str, Generated] = {}
     try:
         blocks, mutants = load()
         if unknown := set(names) - set(blocks):
             raise MutantError(f"unknown block {', '.join(sorted(unknown))}; there are {', '.join(blocks)}")
-        chosen = {n: b for n, b in blocks.items() if not names or n in names}
-        killed = hand(chosen, mutants, console) if with_hand else {}
-        generated = [generate(b, number, seed, prove, console) for b in chosen.values() if b.small and with_generated]
-    except MutantError as error:
+        chosen = [b for n, b in blocks.items() if not names or n in names]
+        for block in chosen if with_hand else ():
+            for name, by_test in hand(block, mutants, fresh, console):
+                killed[name] = by_test
+                report(killed, list(generated.values()))
+        for block in chosen if with_generated else ():
+            for result in generate(block, number, seed, with_proof, fresh, console) if block.small else ():
+                generated[block.name] = result
+                report(killed, list(generated.values()))
+    except (MutantError, YosysError) as error:
         raise click.ClickException(str(error)) from error
     table = Table("block", "mutants", "number", "killed", "equivalent", "survived", title="mutants")
-    for name in chosen:
-        mine = [killed[m.name] for m in mutants if m.block == name and m.name in killed]
+    for block in chosen:
+        mine = [killed[m.name] for m in mutants if m.block == block.name and m.name in killed]
         if mine:
-            table.add_row(name, "by hand", str(len(mine)), str(sum(mine)), "0", str(len(mine) - sum(mine)))
-    for g in generated:
-        table.add_row(g.block, "generated", str(g.number), str(g.killed), str(len(g.equivalent)), str(len(g.survivors)))
+            table.add_row(block.name, "by hand", str(len(mine)), str(sum(mine)), "0", str(len(mine) - sum(mine)))
+        if g := generated.get(block.name):
+            table.add_row(g.block, "generated", str(g.number), str(g.killed), str(len(g.equivalent)), str(len(g.survivors)))
     console.print(table)
-    survived = [n for n, k in killed.items() if not k] + [f"{g.block} {s}" for g in generated for s in g.survivors]
-    BUILD.mkdir(parents=True, exist_ok=True)
-    (BUILD / "result.json").write_text(json.dumps(
-        {"hand": killed, "generated": [asdict(g) for g in generated], "survived": survived}, indent=1) + "\n")
-    if survived:
+    if survived := report(killed, list(generated.values())):
         raise click.ClickException(f"{len(survived)} mutants survived; see {BUILD.relative_to(ROOT) / 'result.json'}")
 
 
