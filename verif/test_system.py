@@ -95,7 +95,7 @@ class TB:
     async def start(self) -> None:
         await self.write("CTRL", 1)
 
-    async def wait(self, cycles: int = 400_000) -> None:
+    async def wait(self, cycles: int = 2_000_000) -> None:
         """Waits for the interrupt and clears it."""
         if not int(self.dut.irq.value):
             await First(RisingEdge(self.dut.irq), Timer(cycles * PERIOD, unit="ns"))

@@ -53,6 +53,7 @@ module loas_join_laggy #(
     output wire [T*ACC_W-1:0]            m_sum,       // O[t] at t*ACC_W
     output wire                          m_last,
 
+    output wire                          ev_wait,     // the oldest entry waits for its row
     output wire                          ev_correction
 );
 
@@ -112,6 +113,7 @@ module loas_join_laggy #(
 
     assign {c0_match, c0_col_last, c0_task_last, head_bank, c0_chunk, c0_slice, c0_count} = pos;
     assign pop           = pos_valid && go && complete[head_bank];
+    assign ev_wait       = pos_valid && !complete[head_bank];
     assign base_rd_en    = pop && c0_match;
     assign base_rd_bank  = head_bank;
     assign base_rd_chunk = c0_chunk;

@@ -327,6 +327,7 @@ module loas_tppe #(
     );
 
     wire               col_valid, col_ready, col_last;
+    wire               row_wait;
     wire [T*ACC_W-1:0] col_sum;
 
     generate
@@ -358,6 +359,7 @@ module loas_tppe #(
                 .m_ready       (col_ready),
                 .m_sum         (col_sum),
                 .m_last        (col_last),
+                .ev_wait       (row_wait),
                 .ev_correction (ev_correction)
             );
         end else begin : gen_fast
@@ -384,6 +386,7 @@ module loas_tppe #(
             assign base_rd_en    = mask_rd_en;
             assign base_rd_bank  = mask_rd_bank;
             assign base_rd_chunk = mask_rd_chunk;
+            assign row_wait      = 1'b0;
             assign ev_correction = 1'b0;
         end
     endgenerate
@@ -422,12 +425,13 @@ module loas_tppe #(
     // ---------------------------------------------------------------------------------------------------------- events
     // a task that cannot yet enter the join waits for a row bank
     wire waiting = join_idle && todo_reg[JOIN];
-    wire out     = col_valid && !col_ready;
+    // FIFOs that are full while the row is there are full because sums could not leave, or waited for their record
+    wire record  = join_blocked && !row_wait && !params_valid;
 
     assign ev_stall_a     = join_stall_a || waiting;
-    assign ev_stall_b     = join_stall_b || (join_blocked && out && !params_valid);
-    assign ev_stall_out   = join_blocked && out && params_valid;
-    assign ev_stall_laggy = join_blocked && !out;
+    assign ev_stall_b     = join_stall_b || record;
+    assign ev_stall_laggy = join_blocked && row_wait;
+    assign ev_stall_out   = join_blocked && !row_wait && params_valid;
     assign ev_idle        = join_idle && !todo_reg[JOIN];
 
     wire unused_ok = &{1'b0, params_last, nnz_reg};

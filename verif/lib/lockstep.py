@@ -50,14 +50,14 @@ class Pause:
 
 
 class Source:
-    """Drives `<name>_valid` and the fields of queued items; holds them until ready, drives rubbish when idle."""
+    """Drives `<name>_valid` and the fields of queued items; holds them until ready, then drives rubbish."""
 
     def __init__(self, dut: Any, name: str, fields: Sequence[str], idle: float = 0.0) -> None:
         self.valid, self.ready = getattr(dut, f"{name}_valid"), getattr(dut, f"{name}_ready")
         self.fields = {f: getattr(dut, f"{name}_{f}") for f in fields}
         self.pause = Pause(idle)
         self.queue: deque[Mapping[str, int]] = deque()
-        self.busy = False
+        self.busy, self.idle = False, False
         self.taken: list[int] = []
         self.valid.value = 0
 
@@ -66,11 +66,12 @@ class Source:
             return
         rest = self.pause.now()
         if self.queue and not rest:
-            self.busy = True
+            self.busy, self.idle = True, False
             self.valid.value = 1
             for f, value in self.queue[0].items():
                 self.fields[f].value = value
-        else:
+        elif not self.idle:
+            self.idle = True
             self.valid.value = 0
             for s in self.fields.values():
                 s.value = random.getrandbits(len(s))
