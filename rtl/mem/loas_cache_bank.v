@@ -13,9 +13,10 @@
 //   res_outside  the line is not wholly inside the image (num_lines); never looked up again.
 // A look-up given in a cycle with res_alloc would read the tags while they change: the caller must not give one.
 // A way that is being filled is never given up, nor one that a port holds a claim on (it waits for this very line).
-// Replacement: an unused way, else the oldest of four ages. Lines kept (fibers of A) start at 0, others at 2 and go
-// to 1 when hit; a victim younger than 3 makes the rest of its set older, but lines of age 0 or 1 only every third time
-// (counted for each set), so that kept lines outlive a long scan and dead ones still leave.
+// Replacement: an unused way, else the oldest of four ages. Kept lines (fibers of A) are 0; lines fetched ahead are 1 until
+// they are read, then 2, as are those brought by a read: of a stream, what was used goes before what is to come. A victim
+// younger than 3 makes the rest of its set older, but lines of age 0 or 1 only every third time (counted for each set), so
+// that kept lines outlive a long scan and dead ones still leave.
 // Edges: NUM_WAYS = 1 is a direct mapped bank. rst or invalidate drop all lines in one cycle (states are flip-flops);
 // after invalidate, fills on their way are marked by fill_drop and leave their line unused.
 module loas_cache_bank #(
@@ -35,7 +36,6 @@ module loas_cache_bank #(
     input  wire [LINE_AW-1:0]                                     lk_line,
     input  wire                                                   lk_keep,     // some asking port wants it kept
     input  wire                                                   lk_read,     // some asking port reads (not fetches)
-    input  wire                                                   lk_fresh,    // some reading port asks for the first time
     // answer, in the compare cycle
     output reg                                                    res_hit,
     output reg                                                    res_on_way,
@@ -73,7 +73,7 @@ module loas_cache_bank #(
 
     reg               s1_valid_reg;
     reg [LINE_AW-1:0] s1_line_reg;
-    reg               s1_keep_reg, s1_read_reg, s1_fresh_reg;
+    reg               s1_keep_reg, s1_read_reg;
 
     reg [LINES-1:0]   valid_reg;
     reg [LINES-1:0]   pending_reg;
@@ -166,15 +166,24 @@ module loas_cache_bank #(
                     // the others by one, then the new line at its own age
                     older    = ageing ? ~chosen & ~(age_hi & age_lo) & (age_hi | {NUM_WAYS{slow == 2'd2}})
                                       : {NUM_WAYS{1'b0}};
-                    hi_next  = ((age_hi ^ (older & age_lo)) & ~chosen) | (s1_keep_reg ? {NUM_WAYS{1'b0}} : chosen);
+                    hi_next  = (age_hi ^ (older & age_lo)) & ~chosen;
                     lo_next  = (age_lo ^ older) & ~chosen;
+                    if (!s1_keep_reg) begin
+                        if (s1_read_reg) hi_next = hi_next | chosen;
+                        else             lo_next = lo_next | chosen;
+                    end
                 end else begin
-                    // A line is young again when it is hit, but not by the read that it was brought for.
                     age_write = 1'b1;
-                    hi_next   = s1_keep_reg || s1_fresh_reg ? age_hi & ~chosen : age_hi;
-                    if (s1_keep_reg)       lo_next = age_lo & ~chosen;
-                    else if (s1_fresh_reg) lo_next = age_lo | (chosen & age_hi);
-                    else if (!s1_read_reg) lo_next = age_lo & ~(chosen & age_hi);
+                    if (s1_keep_reg) begin
+                        hi_next = age_hi & ~chosen;
+                        lo_next = age_lo & ~chosen;
+                    end else if (s1_read_reg) begin
+                        hi_next = age_hi | (chosen & age_lo);   // 0 stays: another port keeps it
+                        lo_next = age_lo & ~chosen;
+                    end else begin
+                        hi_next = age_hi & ~chosen;
+                        lo_next = age_lo | (chosen & age_hi);
+                    end
                 end
                 for (w = 0; w < NUM_WAYS; w = w + 1) if (chosen[w]) res_way = res_way | w[WAY_W-1:0];
                 tags_next = tags;
@@ -186,10 +195,9 @@ module loas_cache_bank #(
     always @(posedge clk) begin
         s1_valid_reg <= lk_valid;
         if (lk_valid) begin
-            s1_line_reg  <= lk_line;
-            s1_keep_reg  <= lk_keep;
-            s1_read_reg  <= lk_read;
-            s1_fresh_reg <= lk_fresh;
+            s1_line_reg <= lk_line;
+            s1_keep_reg <= lk_keep;
+            s1_read_reg <= lk_read;
         end
         if (age_write) begin
             age_hi_reg[s1_row +: NUM_WAYS] <= hi_next;

@@ -106,7 +106,7 @@ module loas_fiber_cache #(
     wire [NUM_PORTS*BANK_W-1:0]  req_bank;
     wire [NUM_BANKS-1:0]         lk_valid;
     wire [NUM_BANKS*LINE_AW-1:0] lk_line;
-    reg  [NUM_BANKS-1:0]         lk_keep, lk_read, lk_fresh, lk_claimed;
+    reg  [NUM_BANKS-1:0]         lk_keep, lk_read, lk_claimed;
     reg  [NUM_BANKS-1:0]         s1_claimed_reg;
 
     wire [NUM_BANKS-1:0]         res_hit, res_on_way, res_no_room, res_outside, res_alloc, res_read;
@@ -142,14 +142,12 @@ module loas_fiber_cache #(
         p = 0;
         lk_keep    = {NUM_BANKS{1'b0}};
         lk_read    = {NUM_BANKS{1'b0}};
-        lk_fresh   = {NUM_BANKS{1'b0}};
         lk_claimed = {NUM_BANKS{1'b0}};
         for (p = 0; p < NUM_PORTS; p = p + 1)
             if (take[p]) begin
-                if (rd_keep[p])                  lk_keep[req_bank[p*BANK_W +: BANK_W]]    = 1'b1;
-                if (!rd_fetch[p])                lk_read[req_bank[p*BANK_W +: BANK_W]]    = 1'b1;
-                if (!rd_fetch[p] && !seen_reg[p]) lk_fresh[req_bank[p*BANK_W +: BANK_W]]  = 1'b1;
-                if (claim_reg[p])                lk_claimed[req_bank[p*BANK_W +: BANK_W]] = 1'b1;
+                if (rd_keep[p])   lk_keep[req_bank[p*BANK_W +: BANK_W]]    = 1'b1;
+                if (!rd_fetch[p]) lk_read[req_bank[p*BANK_W +: BANK_W]]    = 1'b1;
+                if (claim_reg[p]) lk_claimed[req_bank[p*BANK_W +: BANK_W]] = 1'b1;
             end
     end
 
@@ -169,7 +167,7 @@ module loas_fiber_cache #(
             ) bank_inst (
                 .clk(clk), .rst(rst), .invalidate(invalidate), .num_lines(image_size[31:LINE_B]),
                 .lk_valid(lk_valid[b]), .lk_line(lk_line[b*LINE_AW +: LINE_AW]),
-                .lk_keep(lk_keep[b]), .lk_read(lk_read[b]), .lk_fresh(lk_fresh[b]),
+                .lk_keep(lk_keep[b]), .lk_read(lk_read[b]),
                 .res_hit(res_hit[b]), .res_on_way(res_on_way[b]), .res_no_room(res_no_room[b]),
                 .res_outside(res_outside[b]), .res_alloc(res_alloc[b]), .res_read(res_read[b]),
                 .res_way(res_way[b*WAY_W +: WAY_W]),
