@@ -533,6 +533,7 @@ module loas_top #(
                 .rd_ready        (rd_ready[p]),
                 .rd_addr         (rd_addr[p*32 +: 32]),
                 .rd_keep         (rd_keep[p]),
+                .rd_fetch        (rd_fetch[p]),
                 .rsp_valid       (rsp_valid[p]),
                 .rsp_data        (rsp_data[p*LINE_W +: LINE_W]),
                 .sum_valid       (sum_valid),
@@ -556,8 +557,6 @@ module loas_top #(
                 .ev_idle         (ev_idle[p]),
                 .ev_correction   (ev_correction[p])
             );
-
-            assign rd_fetch[p] = 1'b0;
 
             loas_plif #(
                 .T(T),

@@ -88,6 +88,8 @@ ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("loas_stream_reader", {"LINE_W": 768}, "stream_reader_ITEM_W_must_be_a_power_of_two_8_to_LINE_W"),
     ("loas_stream_reader", {"LINES": 0}, "stream_reader_LINES_must_be_1_or_2"),
     ("loas_stream_reader", {"LINES": 3}, "stream_reader_LINES_must_be_1_or_2"),
+    ("loas_stream_reader", {"AHEAD": -1}, "stream_reader_AHEAD_must_be_0_to_15"),
+    ("loas_stream_reader", {"AHEAD": 16}, "stream_reader_AHEAD_must_be_0_to_15"),
 ]
 
 

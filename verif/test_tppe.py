@@ -124,6 +124,7 @@ class Memory:
     stall: Pause
     data: bytearray = field(default_factory=bytearray)
     reads: list[int] = field(default_factory=list)
+    fetches: list[int] = field(default_factory=list)
     answer: int | None = None
     answered: bool = True
     held: int | None = None
@@ -149,11 +150,14 @@ class Memory:
         self.held = addr
         if self.ready and self.dut.rd_ready.value == 1:
             number = addr // self.line_bytes
+            self.held = None
+            if self.dut.rd_fetch.value == 1:
+                self.fetches.append(number)
+                return
             line = self.data[number * self.line_bytes : (number + 1) * self.line_bytes]
             assert len(line) == self.line_bytes, f"read at {addr:#x}, behind the memory, in cycle {cycle}"
             self.reads.append(number)
             self.answer = int.from_bytes(line, "little")
-            self.held = None
 
 
 class Events:
@@ -208,12 +212,13 @@ async def join(dut: Any, loop: Loop, cfg: Config, layer: Layer, *, idle: float =
     assert errors.first is None, f"error in a good layer: fiber {errors.first[0]} at {errors.first[1]:#x}"
     for i, (want, got) in enumerate(zip(layer.sums, sink.items, strict=False)):
         assert got == want, f"column {i}: got {got}, expected {want}"
-    reads = len(memory.reads)
+    reads = len(memory.reads) + len(memory.fetches)
     for _ in range(12):
         await loop.step()
     assert len(sink.items) == len(layer.sums), "a sum too many"
-    assert len(memory.reads) == reads, f"reads after the last sum: lines {memory.reads[reads:]}"
+    assert len(memory.reads) + len(memory.fetches) == reads, "reads or fetches after the last sum"
     assert sorted(memory.reads) == sorted(layer.lines), "lines not needed were read, or needed ones were not"
+    assert set(memory.fetches) <= set(layer.lines), "lines not needed were fetched"
     if watch:
         assert watch.trace[-1] == "idle"
         got_work = [watch.count[name] for name in ("match", "correction", "empty")]

@@ -9,12 +9,14 @@
 // holds byte s_end - 1, in order, m_last with the last; an empty range gives none. The next range may come as soon as all
 // lines of the one before have been asked for; its lines are then asked for while items of the one before still wait.
 // req_*: one line each; rsp_valid brings them in the order of the requests and is always taken, because no more lines are
-// asked for than there is room for.
-// Edges: LINES = 1 waits for a line at every line's end; LINES = 2 hides the latency of the cache behind the items of a line.
+// asked for than there is room for. fetch_*: lines that will be asked for, at most AHEAD in front of the next one; a hint.
+// Edges: LINES = 1 waits for a line at every line's end; LINES = 2 hides the latency of the cache behind the items of a line;
+// AHEAD that of the memory. AHEAD = 0 fetches nothing.
 module loas_stream_reader #(
     parameter integer LINE_W = 1024,
     parameter integer ITEM_W = 128,   // power of two, 8 to LINE_W
-    parameter integer LINES  = 2      // 1 or 2 line buffers
+    parameter integer LINES  = 2,     // 1 or 2 line buffers
+    parameter integer AHEAD  = 0      // lines fetched ahead, 0 to 15
 ) (
     input  wire              clk,
     input  wire              rst,
@@ -27,6 +29,9 @@ module loas_stream_reader #(
     output wire              req_valid,
     input  wire              req_ready,
     output wire [31:0]       req_addr,
+    output wire              fetch_valid,
+    input  wire              fetch_ready,
+    output wire [31:0]       fetch_addr,
     input  wire              rsp_valid,
     input  wire [LINE_W-1:0] rsp_data,
 
@@ -47,6 +52,9 @@ module loas_stream_reader #(
         end
         if (LINES < 1 || LINES > 2) begin : gen_illegal_lines
             loas_stream_reader_LINES_must_be_1_or_2 rule_inst ();
+        end
+        if (AHEAD < 0 || AHEAD > 15) begin : gen_illegal_ahead
+            loas_stream_reader_AHEAD_must_be_0_to_15 rule_inst ();
         end
     endgenerate
 
@@ -91,6 +99,26 @@ module loas_stream_reader #(
             held_reg  <= 2'd0;
         end
     end
+
+    generate
+        if (AHEAD > 0) begin : gen_ahead
+            reg  [3:0]       lead_reg;      // lines from line_reg on that have been fetched
+            wire [NUM_W-1:0] line  = line_reg + {{(NUM_W-4){1'b0}}, lead_reg};
+            wire             fetch = fetch_valid && fetch_ready;
+            assign fetch_valid = range_reg && !asked_reg && lead_reg != AHEAD[3:0] && line <= last_reg[IDX_W-1:LINE_B-ITEM_B]
+                              && !(req_valid && lead_reg == 4'd0);
+            assign fetch_addr  = {line, {LINE_B{1'b0}}};
+            always @(posedge clk) begin
+                if (take) lead_reg <= 4'd0;
+                else if (fetch && !ask) lead_reg <= lead_reg + 4'd1;
+                else if (ask && !fetch && lead_reg != 4'd0) lead_reg <= lead_reg - 4'd1;
+            end
+        end else begin : gen_no_fetch
+            assign fetch_valid = 1'b0;
+            assign fetch_addr  = 32'd0;
+            wire unused_ready = fetch_ready;
+        end
+    endgenerate
 
     // ------------------------------------------------------------------------------------------------------------- lines
     reg              head_valid_reg;

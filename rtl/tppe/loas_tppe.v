@@ -10,7 +10,8 @@
 // Contract: a task is taken while the one before is still being joined: its row, records, masks and weights are then read
 // ahead. task_ready falls only when a task is taken. sum_*: one column after the other in the order of the tasks; sum_last with
 // a task's last, sum_slot and sum_out_addr those of its task. cfg_chunks is stable while tasks are inside.
-// Cache port: rd_* hold until rd_ready, a response for each read, in order, always taken (loas_fiber_cache).
+// Cache port: rd_* hold until rd_ready, a response for each read, in order, always taken (loas_fiber_cache). Masks of B are what
+// the join uses up fastest, so their lines are fetched ahead while the port has nothing else to do.
 // Edges: err_fiber_a with the row's address: header and masks of the row disagree. err_fiber_b with the address of the block's
 // records: masks, weights and columns disagree, or a record does not fit MEM_W. Nothing sensible comes after an error until rst.
 // Events: exactly one of the first eight is high in each cycle; what they mean is in docs/inner-join.md.
@@ -51,6 +52,7 @@ module loas_tppe #(
     input  wire                           rd_ready,
     output wire [31:0]                    rd_addr,
     output wire                           rd_keep,
+    output wire                           rd_fetch,
     input  wire                           rsp_valid,
     input  wire [LINE_W-1:0]              rsp_data,
 
@@ -157,7 +159,11 @@ module loas_tppe #(
     wire [3:0]   grant;
     wire [3:0]   rsp;
 
+    wire        fetch_valid;
+    wire [31:0] fetch_addr;
+
     reg        rd_valid_reg;
+    reg        rd_fetch_reg;
     reg [31:0] rd_addr_reg;
     reg [3:0]  rd_owner_reg;    // one-hot
     reg [3:0]  rsp_owner_reg;
@@ -168,16 +174,19 @@ module loas_tppe #(
     assign rd_valid  = rd_valid_reg;
     assign rd_addr   = rd_addr_reg;
     assign rd_keep   = rd_owner_reg[ROW];
+    assign rd_fetch  = rd_fetch_reg;
     assign rsp       = rsp_valid ? rsp_owner_reg : 4'd0;
 
     loas_arb_rr #(.N(4)) port_inst (.clk(clk), .rst(rst), .req(req_valid), .advance(port_free), .grant(grant));
 
     always @(posedge clk) begin
         if (port_free) begin
-            rd_valid_reg <= |req_valid;
+            rd_valid_reg <= |req_valid || fetch_valid;
+            rd_fetch_reg <= ~|req_valid;
             rd_owner_reg <= grant;
-            rd_addr_reg  <= ({32{grant[0]}} & req_addr[31:0])  | ({32{grant[1]}} & req_addr[63:32])
-                          | ({32{grant[2]}} & req_addr[95:64]) | ({32{grant[3]}} & req_addr[127:96]);
+            rd_addr_reg  <= ({32{~|req_valid}} & fetch_addr) | ({32{grant[0]}} & req_addr[31:0])
+                          | ({32{grant[1]}} & req_addr[63:32])   | ({32{grant[2]}} & req_addr[95:64])
+                          | ({32{grant[3]}} & req_addr[127:96]);
         end
         // the response comes in the cycle after the acceptance
         if (rd_valid_reg && rd_ready) rsp_owner_reg <= rd_owner_reg;
@@ -242,20 +251,23 @@ module loas_tppe #(
     wire [CHUNK_W-1:0] mask_data;
     wire               weight_valid, weight_ready, weight_last;
     wire [LINE_W-1:0]  weight_data;
+    wire [65:0]        no_fetch;
     wire [31:0]        nnz_bytes = NIBBLE != 0 ? (nnz_reg >> 1) + {31'd0, nnz_reg[0]} : nnz_reg;
 
     loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(64), .LINES(1)) params_inst (
         .clk(clk), .rst(rst),
         .s_valid(valid[PARAMS]), .s_ready(ready[PARAMS]), .s_addr(params_reg), .s_end(params_reg + {18'd0, cols_reg, 3'd0}),
         .req_valid(req_valid[PARAMS]), .req_ready(req_ready[PARAMS]), .req_addr(req_addr[32*PARAMS +: 32]),
+        .fetch_valid(no_fetch[0]), .fetch_ready(1'b0), .fetch_addr(no_fetch[32:1]),
         .rsp_valid(rsp[PARAMS]), .rsp_data(rsp_data),
         .m_valid(params_valid), .m_ready(params_ready), .m_data(params_data), .m_last(params_last)
     );
 
-    loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(CHUNK_W), .LINES(2)) masks_inst (
+    loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(CHUNK_W), .LINES(2), .AHEAD(4)) masks_inst (
         .clk(clk), .rst(rst),
         .s_valid(valid[MASKS]), .s_ready(ready[MASKS]), .s_addr(masks_reg), .s_end(weights_reg),
         .req_valid(req_valid[MASKS]), .req_ready(req_ready[MASKS]), .req_addr(req_addr[32*MASKS +: 32]),
+        .fetch_valid(fetch_valid), .fetch_ready(port_free && ~|req_valid), .fetch_addr(fetch_addr),
         .rsp_valid(rsp[MASKS]), .rsp_data(rsp_data),
         .m_valid(mask_valid), .m_ready(mask_ready), .m_data(mask_data), .m_last(mask_last)
     );
@@ -264,6 +276,7 @@ module loas_tppe #(
         .clk(clk), .rst(rst),
         .s_valid(valid[WEIGHTS]), .s_ready(ready[WEIGHTS]), .s_addr(weights_reg), .s_end(weights_reg + nnz_bytes),
         .req_valid(req_valid[WEIGHTS]), .req_ready(req_ready[WEIGHTS]), .req_addr(req_addr[32*WEIGHTS +: 32]),
+        .fetch_valid(no_fetch[33]), .fetch_ready(1'b0), .fetch_addr(no_fetch[65:34]),
         .rsp_valid(rsp[WEIGHTS]), .rsp_data(rsp_data),
         .m_valid(weight_valid), .m_ready(weight_ready), .m_data(weight_data), .m_last(weight_last)
     );
@@ -434,7 +447,7 @@ module loas_tppe #(
     assign ev_stall_out   = join_blocked && !row_wait && params_valid;
     assign ev_idle        = join_idle && !todo_reg[JOIN];
 
-    wire unused_ok = &{1'b0, params_last, nnz_reg};
+    wire unused_ok = &{1'b0, params_last, nnz_reg, no_fetch};
 
 endmodule
 
