@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""loas_row_buffer: random rows into both banks; masks, prefix sums and words read back; when they are said to be there; errors."""
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import cocotb
+import numpy as np
+import pytest
+
+from golden.config import Config, load
+from golden.fiber import compress_rows, row_stride
+from lib.lockstep import STALLS, Loop, Pause, Source, param
+
+
+def config(dut: Any) -> Config:
+    return load("tiny").override(**{n: param(dut, n) for n in ("T", "CHUNK_W", "SLICE_W", "K_MAX", "LAGGY", "LINE_W")})
+
+
+@dataclass
+class Row:
+    """A row in memory, and what the buffer must say of it."""
+
+    words: list[int]       # by neuron, 0: silent
+    fiber: bytes
+
+    @classmethod
+    def make(cls, cfg: Config, chunks: int) -> Row:
+        density = random.choice([0.0, 0.05, 0.5, 1.0])
+        words = [random.randrange(1, 1 << cfg.T) if random.random() < density else 0 for _ in range(chunks * cfg.CHUNK_W)]
+        spikes = ((np.array(words)[None, :, None] >> np.arange(cfg.T)) & 1).astype(np.uint8)
+        return cls(words, compress_rows(spikes, cfg, row_stride(len(words), cfg))[0].tobytes())
+
+
+class Memory:
+    """Answers each line after a random time."""
+
+    def __init__(self, dut: Any, line_bytes: int, stall: float, late: int) -> None:
+        self.dut, self.line_bytes, self.late, self.stall = dut, line_bytes, late, Pause(stall)
+        self.data = bytearray()
+        self.answer: tuple[int, int] | None = None
+        self.reads = 0
+        self.cycle = 0
+
+    def drive(self) -> None:
+        ready = self.answer is not None and self.answer[0] <= self.cycle
+        self.dut.rsp_valid.value = int(ready)
+        self.dut.rsp_data.value = random.getrandbits(8 * self.line_bytes)
+        if ready and self.answer is not None:
+            at = self.answer[1]
+            self.dut.rsp_data.value = int.from_bytes(self.data[at : at + self.line_bytes], "little")
+            self.answer = None
+        self.dut.req_ready.value = int(not self.stall.now())
+
+    def sample(self, cycle: int) -> None:
+        self.cycle = cycle + 1
+        if self.dut.req_valid.value == 1 and self.dut.req_ready.value == 1:
+            assert self.answer is None, "two lines asked for at once"
+            self.answer = (cycle + random.randint(1, 1 + self.late), int(self.dut.req_addr.value))
+            assert self.answer[1] % self.line_bytes == 0 and self.answer[1] < len(self.data), f"read at {self.answer[1]:#x}"
+            self.reads += 1
+
+
+async def read(dut: Any, loop: Loop, name: str, bank: int, **where: int) -> int:
+    """One read through a port of the buffer; the port holds its value afterwards."""
+    getattr(dut, f"{name}_rd_en").value = 1
+    getattr(dut, f"{name}_rd_bank").value = bank
+    for key, value in where.items():
+        getattr(dut, f"{name}_rd_{key}").value = value
+    await loop.step()
+    getattr(dut, f"{name}_rd_en").value = 0
+    for key in ("bank", *where):
+        signal = getattr(dut, f"{name}_rd_{key}")
+        signal.value = random.getrandbits(len(signal))
+    await loop.step()
+    return int(getattr(dut, f"{name}_rd_data").value)
+
+
+async def mask_is(dut: Any, loop: Loop, cfg: Config, row: Row, bank: int, chunk: int) -> None:
+    part = row.words[chunk * cfg.CHUNK_W : (chunk + 1) * cfg.CHUNK_W]
+    assert await read(dut, loop, "mask", bank, chunk=chunk) == sum(1 << i for i, w in enumerate(part) if w), f"mask chunk {chunk}"
+
+
+async def row_is(dut: Any, loop: Loop, cfg: Config, row: Row, bank: int, chunks: int) -> None:
+    """Everything that a complete row must give."""
+    base_w, step = (cfg.K_MAX).bit_length(), cfg.SLICE_W if cfg.LAGGY else cfg.CHUNK_W
+    for chunk in range(chunks):
+        await mask_is(dut, loop, cfg, row, bank, chunk)
+        bases = await read(dut, loop, "base", bank, chunk=chunk)
+        for i in range(cfg.CHUNK_W // step):
+            below = sum(map(bool, row.words[: chunk * cfg.CHUNK_W + i * step]))
+            assert bases >> (i * base_w) & ((1 << base_w) - 1) == below, f"sum of chunk {chunk}, slice {i}"
+    kept = [w for w in row.words if w]
+    for index in random.sample(range(len(kept)), min(len(kept), 12)) + [len(kept) - 1] * bool(kept):
+        assert await read(dut, loop, "word", bank, index=index) == kept[index], f"word {index}"
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+@cocotb.parametrize(stall=["none", "half"], late=[0, 9])
+async def random_rows(dut: Any, stall: str, late: int) -> None:
+    """Both banks filled, the older one given back; mask chunks are there as soon as they are said to be."""
+    cfg, loop = config(dut), Loop(dut)
+    await loop.reset()
+    dut.free.value = 0
+    for name in ("mask", "base", "word"):
+        getattr(dut, f"{name}_rd_en").value = 0
+    most = cfg.K_MAX // cfg.CHUNK_W
+    for chunks in sorted({1, most, random.randint(1, most)}):
+        dut.cfg_chunks.value = chunks
+        rows = [Row.make(cfg, chunks) for _ in range(5)]
+        memory, source = Memory(dut, cfg.line_bytes, STALLS[stall], late), Source(dut, "s", ["addr"])
+        for row in rows:
+            source.queue.append({"addr": len(memory.data)})
+            memory.data += row.fiber
+        loop.agents = [memory, source]
+        bank = int(dut.ld_bank.value)
+        for number, row in enumerate(rows):
+            while not int(dut.complete.value) >> bank & 1:
+                if dut.ld_valid.value == 1 and int(dut.ld_bank.value) == bank and int(dut.ld_masks.value):
+                    await mask_is(dut, loop, cfg, row, bank, random.randrange(int(dut.ld_masks.value)))
+                else:
+                    await loop.step()
+                assert loop.cycle < 100_000 and dut.err.value == 0
+            await row_is(dut, loop, cfg, row, bank, chunks)
+            # the third row waits until the first one's bank is free
+            assert len(source.taken) <= number + 2
+            dut.free.value = 1
+            await loop.step()
+            dut.free.value = 0
+            assert not int(dut.complete.value) >> bank & 1
+            bank ^= 1
+        assert memory.reads == sum(-(-cfg.chunk_bytes * (1 + chunks + -(-sum(map(bool, r.words)) * cfg.word_w // cfg.CHUNK_W))
+                                     // cfg.line_bytes) for r in rows)
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def wrong_counts(dut: Any) -> None:
+    """A header unlike its masks: err with the row's address, never complete; after rst the next row is right."""
+    cfg, loop = config(dut), Loop(dut)
+    dut.free.value = 0
+    chunks = min(2, cfg.K_MAX // cfg.CHUNK_W)
+    for change in (-1, 1, chunks * cfg.CHUNK_W, 1 << 20, 1 << 31):
+        for good in (False, True):
+            await loop.reset()
+            dut.cfg_chunks.value = chunks
+            row = Row.make(cfg, chunks)
+            count = sum(map(bool, row.words))
+            if count + change < 0:
+                continue
+            memory, source = Memory(dut, cfg.line_bytes, 0.0, 0), Source(dut, "s", ["addr"])
+            pad = cfg.line_bytes * random.randrange(3)
+            header = count if good else count + change
+            memory.data += random.randbytes(pad) + header.to_bytes(4, "little") + row.fiber[4:] + bytes(4 * cfg.line_bytes)
+            source.queue.append({"addr": pad})
+            loop.agents = [memory, source]
+            for _ in range(60 + 12 * len(row.fiber) // cfg.line_bytes + 4 * chunks * (cfg.CHUNK_W // cfg.SLICE_W + cfg.word_w)):
+                await loop.step()
+                if dut.err.value == 1:
+                    break
+            assert int(dut.err.value) == (not good), f"count {count}, header {header}"
+            assert int(dut.complete.value) == int(good)
+            assert good or int(dut.err_addr.value) == pad
+
+
+@pytest.mark.parametrize("t,chunk_w,slice_w,k_max,laggy,line_w", [
+    (4, 32, 8, 96, 1, 128), (4, 32, 8, 96, 0, 128), (16, 64, 64, 128, 1, 256), (1, 128, 16, 128, 1, 128), (3, 128, 32, 384, 0, 128)])
+def test_row_buffer(sim: str, t: int, chunk_w: int, slice_w: int, k_max: int, laggy: int, line_w: int) -> None:
+    from lib.sim import run
+
+    run("loas_row_buffer", "test_row_buffer", sim,
+        {"T": t, "CHUNK_W": chunk_w, "SLICE_W": slice_w, "K_MAX": k_max, "LAGGY": laggy, "LINE_W": line_w})
