@@ -9,6 +9,7 @@ from typing import Any
 
 import cocotb
 import pytest
+from cocotb.triggers import ClockCycles, FallingEdge
 
 from lib.lockstep import STALLS, Loop, Pause, Sink, param
 from lib.out_ref import fiber_chunks, integer_chunks, random_row
@@ -31,6 +32,7 @@ class Rows:
                              for i in range(0, len(row), slice_w)] for row in rows]
         self.pauses = [Pause(idle) for _ in range(self.ports)]
         self.alloc_pause = Pause(idle)
+        self.turn: int | None = None   # port served last, when known
         self.next_row = 0
         self.free = [True] * slots
         self.freed = 0
@@ -69,6 +71,12 @@ class Rows:
     def sample(self, cycle: int) -> None:
         ready = int(self.dut.ent_ready.value)
         assert (ready & self.valid).bit_count() == (1 if self.valid else 0), "the buffer takes exactly one entry a cycle"
+        if self.valid:
+            served = (ready & self.valid).bit_length() - 1
+            if self.turn is not None:
+                turn = next(p for p in [*range(self.turn + 1, self.ports), *range(self.ports)] if self.valid >> p & 1)
+                assert served == turn, f"port {served} is served out of turn, {turn} is next"
+            self.turn = served
         for p in range(self.ports):
             now = self.now[p]
             if now and ready >> p & 1:
@@ -84,12 +92,14 @@ class Rows:
 
 class Writer:
     """The write master's side. polite: chunks only of commands it has taken; serial: next command after the last chunk;
-    eager: both as they come; late: commands only when no chunk is to be had."""
+    eager: both as they come; late: commands only when no chunk is to be had; shy: ready only when it sees valid; blocked: no
+    chunks until `released` is set."""
 
     def __init__(self, dut: Any, stall: float, mode: str) -> None:
         self.dut, self.mode = dut, mode
         self.cmds = Sink(dut, "cmd", ["addr", "chunks"], stall, lambda: self.may_command())
-        self.chunks = Sink(dut, "wr", ["data"], stall, lambda: mode in ("eager", "late") or self.owed() > 0)
+        self.chunks = Sink(dut, "wr", ["data"], stall, lambda: self.may_take())
+        self.released = mode != "blocked"
         self.rows = 0
         self.quiet = 0
         self.row_ends: list[int] = []
@@ -98,7 +108,14 @@ class Writer:
         if self.mode == "late":
             self.quiet = 0 if self.dut.wr_valid.value == 1 else self.quiet + 1
             return self.quiet > 40
+        if self.mode == "shy":
+            return bool(self.dut.cmd_valid.value == 1)
         return self.mode != "serial" or self.owed() == 0
+
+    def may_take(self) -> bool:
+        if self.mode == "shy":
+            return bool(self.dut.wr_valid.value == 1)
+        return self.released and (self.mode in ("eager", "late", "blocked") or self.owed() > 0)
 
     def owed(self) -> int:
         return sum(c["chunks"] for c in self.cmds.items) - len(self.chunks.items)
@@ -118,13 +135,17 @@ class Writer:
 
 
 async def check_layer(dut: Any, loop: Loop, rows: list[list[int]], read: bool, slots: int, *, idle: float = 0.0,
-                      stall: float = 0.0, order: str = "random", mode: str = "polite") -> Writer:
-    """Runs one layer of rows (words, or integers) through buffer and compressor and checks everything that leaves."""
+                      stall: float = 0.0, order: str = "random", mode: str = "polite", cfg_m: int | None = None) -> Writer:
+    """Runs one layer of rows (words, or integers) through buffer and compressor and checks everything that leaves.
+
+    cfg_m below the number of rows: the others may not leave. cfg_m above: the layer may not end (reset it afterwards).
+    """
+    cfg_m = len(rows) if cfg_m is None else cfg_m
     t, chunk_w = param(dut, "T"), param(dut, "CHUNK_W")
     feed, writer = Rows(dut, rows, read, slots, idle, order), Writer(dut, stall, mode)
-    chunks = [integer_chunks(r, chunk_w) if read else fiber_chunks(r, t, chunk_w) for r in rows]
-    base, stride = random.getrandbits(30) & ~0x7F, random.getrandbits(16) & ~0x7F
-    dut.cfg_m.value, dut.cfg_entries.value, dut.cfg_slots.value = len(rows), len(feed.entries[0]), slots
+    chunks = [integer_chunks(r, chunk_w) if read else fiber_chunks(r, t, chunk_w) for r in rows[:cfg_m]]
+    base, stride = random.getrandbits(32), random.getrandbits(random.choice([16, 32]))
+    dut.cfg_m.value, dut.cfg_entries.value, dut.cfg_slots.value = cfg_m, len(feed.entries[0]), slots
     dut.cfg_readout.value, dut.cfg_out_base.value, dut.cfg_out_stride.value = int(read), base, stride
     assert dut.done.value == 1
     dut.layer_start.value = 1
@@ -138,10 +159,13 @@ async def check_layer(dut: Any, loop: Loop, rows: list[list[int]], read: bool, s
     start = loop.cycle
     while dut.done.value == 0:
         assert loop.cycle - start < limit, f"no end after {limit} cycles"
-        assert len(writer.chunks.items) < total or len(writer.cmds.items) < len(rows), "all is sent, but not done"
+        if len(writer.chunks.items) >= total and len(writer.cmds.items) >= len(chunks):
+            assert cfg_m > len(rows), "all is sent, but not done"
+            break
         await loop.step()
-    for _ in range(6):
+    for _ in range(6 if cfg_m == len(rows) else 100):
         await loop.step()
+    assert dut.done.value == (cfg_m <= len(rows)), "done"
     where = f"readout {read}, {slots} slots, {len(rows)} rows of {len(rows[0])}"
     want_cmds = [{"addr": (base + i * stride) % (1 << 32), "chunks": len(c)} for i, c in enumerate(chunks)]
     assert writer.cmds.items == want_cmds, f"{where}: commands {writer.cmds.items}, expected {want_cmds}"
@@ -151,7 +175,7 @@ async def check_layer(dut: Any, loop: Loop, rows: list[list[int]], read: bool, s
             assert got, f"{where}: row {m} chunk {i} is missing"
             assert (have := got.popleft()) == want, f"{where}: row {m} chunk {i} of {len(row)}: {have:#x}, expected {want:#x}"
     assert not got, f"{where}: {len(got)} chunks too many"
-    assert writer.rows == len(rows) and feed.freed == len(rows)
+    assert writer.rows == feed.freed == len(chunks)
     return writer
 
 
@@ -206,6 +230,135 @@ async def full_and_empty_rows(dut: Any) -> None:
     rows = [random_row(rng, n, param(dut, "T"), kind) for kind in kinds]
     for stall in (0.0, 0.5):
         await check_layer(dut, loop, rows, False, 2, stall=stall)
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def more_or_fewer_rows(dut: Any) -> None:
+    """Rows beyond cfg_m stay in the buffer; a layer of 2^i + 2^j rows begins, and goes on after a row."""
+    loop, rng = Loop(dut), random.Random(random.getrandbits(32))
+    dut.layer_start.value = 0
+    rows = [random_row(rng, 7, param(dut, "T"), "mixed") for _ in range(6)]
+    for cfg_m in range(1, 6):
+        await loop.reset()
+        await check_layer(dut, loop, rows, False, 2, cfg_m=cfg_m)
+    for cfg_m in (1 << i | 1 << j for i in range(1, 24) for j in range(i + 1)):
+        await loop.reset()
+        feed, writer = Rows(dut, [[0]], False, 2, 0.0, "in order"), Writer(dut, 0.0, "eager")
+        dut.cfg_m.value, dut.cfg_entries.value, dut.cfg_slots.value, dut.cfg_readout.value = cfg_m, 1, 2, 0
+        loop.cycle = 0
+        dut.layer_start.value = 1
+        await loop.step()
+        dut.layer_start.value = 0
+        loop.agents = [feed, writer]
+        while writer.rows == 0:
+            assert loop.cycle < 30, "no end after 30 cycles"
+            await loop.step()
+        assert dut.done.value == 0, f"done after the first of {cfg_m} rows"
+    await loop.reset()
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def long_layer(dut: Any) -> None:
+    """Many rows of one integer: slot 0 is filled again in every cycle, so there is always a row; exactly cfg_m are begun."""
+    loop = Loop(dut)
+    dut.layer_start.value = 0
+    await loop.reset()
+    rows = int(os.environ.get("LOAS_ROWS", "300"))
+    dut.cfg_m.value, dut.cfg_entries.value, dut.cfg_slots.value, dut.cfg_readout.value = rows, 1, 1, 1
+    dut.alloc_valid.value, dut.alloc_slot.value = 1, 0
+    dut.ent_valid.value, dut.ent_slot.value, dut.ent_addr.value, dut.ent_data.value, dut.ent_count.value = 1, 0, 0, 7, 0
+    dut.cmd_ready.value = dut.wr_ready.value = 1
+    dut.layer_start.value = 1
+    await FallingEdge(dut.clk)
+    dut.layer_start.value = 0
+    await ClockCycles(dut.clk, rows, rising=False)
+    assert dut.done.value == 0, f"{rows} rows in {rows} cycles"
+    for _ in range(100):
+        await ClockCycles(dut.clk, 1 + rows // 20, rising=False)
+        if dut.done.value == 1:
+            break
+    assert dut.done.value == 1, "no end"
+    for _ in range(100):
+        await FallingEdge(dut.clk)
+        assert dut.done.value == 1 and dut.cmd_valid.value == 0, "more rows than cfg_m"
+    dut.alloc_valid.value = dut.ent_valid.value = 0
+    await loop.reset()
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def ready_after_valid(dut: Any) -> None:
+    """Neither command nor chunk may wait for ready."""
+    loop, rng = Loop(dut), random.Random(random.getrandbits(32))
+    dut.layer_start.value = 0
+    await loop.reset()
+    for read in (False, True):
+        await check_layer(dut, loop, *layer(dut, rng, read, 30, 6), mode="shy")
+
+
+class Counter:
+    """Rows read from the buffer, with the cycle of each."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        self.freed: list[int] = []
+
+    def drive(self) -> None:
+        pass
+
+    def sample(self, cycle: int) -> None:
+        if self.dut.slot_free_valid.value == 1:
+            self.freed.append(cycle)
+
+
+async def block(dut: Any, loop: Loop, rows: list[list[int]], read: bool, take: int) -> tuple[Writer, Counter]:
+    """Begins a layer of which only `take` chunks are taken, and waits until nothing moves."""
+    dut.layer_start.value = 0
+    await loop.reset()
+    per_entry = 1 if read else param(dut, "SLICE_W")
+    entries = -(-len(rows[0]) // per_entry)
+    slots = min(param(dut, "NUM_SLOTS"), param(dut, "OUT_ENTRIES") // entries)
+    feed, writer, counter = Rows(dut, rows, read, slots, 0.0, "in order"), Writer(dut, 0.0, "blocked"), Counter(dut)
+    dut.cfg_m.value, dut.cfg_entries.value, dut.cfg_slots.value = len(rows), entries, slots
+    dut.cfg_readout.value, dut.cfg_out_base.value, dut.cfg_out_stride.value = int(read), 0, 128
+    dut.layer_start.value = 1
+    await loop.step()
+    dut.layer_start.value = 0
+    loop.agents = [feed, writer, counter]
+    for _ in range(60 + 2 * sum(map(len, feed.entries))):
+        writer.released = len(writer.chunks.items) < take
+        await loop.step()
+    assert len(writer.chunks.items) == take
+    return writer, counter
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def reads_on_while_blocked(dut: Any) -> None:
+    """The writer takes one header: row 0 and four records are inside, and all five rows are read, head FIFO full or not."""
+    loop = Loop(dut)
+    n = param(dut, "CHUNK_W")
+    writer, counter = await block(dut, loop, [[0] * n for _ in range(8)], False, 1)
+    assert len(counter.freed) == 5, f"{len(counter.freed)} rows read"
+    assert len(writer.cmds.items) == 5, f"{len(writer.cmds.items)} rows begun"
+    await loop.reset()
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def reads_ahead_of_blocked_row(dut: Any) -> None:
+    """The last integer of row 0 waits for the full head FIFO, the first of row 1 behind it: so row 1 is read by a cycle earlier."""
+    loop = Loop(dut)
+    if param(dut, "CHUNK_W") != 32:
+        return
+    chunks = param(dut, "K_MAX") // 32
+    depth = max(4, 1 << (chunks - 1).bit_length())
+    writer, counter = await block(dut, loop, [list(range(depth + 1))] * 4, True, 0)
+    assert len(counter.freed) == 1
+    start = loop.cycle
+    writer.released = True
+    while len(counter.freed) < 2:
+        assert loop.cycle - start < 100
+        await loop.step()
+    assert counter.freed[1] - start == depth
+    await loop.reset()
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
