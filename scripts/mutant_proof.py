@@ -6,7 +6,9 @@ block whose inputs must keep rules has a Verilog `harness` around it that makes 
 
 ABC's `scorr` finds equal nodes by induction, and constant ones. A register whose content does not matter while it is not
 valid is equal only where it is valid: for that, signals "valid, but different" are in the miter for every register and every
-guard. They need not be constant: those that ABC proves zero, all at once, help it to prove the outputs.
+guard. They need not be constant: those that ABC proves zero, all at once, help it to prove the outputs. So do states that are
+never reached: for a block's `relations` there is a signal for every value of the short registers together, alone and with
+every bit of a long one (and with its being zero).
 """
 from __future__ import annotations
 
@@ -68,6 +70,7 @@ class Design:
     harness: Path | None       # Verilog with a module `harness` around `top`; none: one is made of `observed`
     observed: dict[str, list[str]]   # outputs that mean something only while the key is high
     guards: Sequence[str]      # regular expressions: one-bit signals under which registers are compared
+    relations: Sequence[Sequence[str]] = ()   # ends of names of registers that restrict each other
 
 
 @dataclass(frozen=True)
@@ -135,15 +138,27 @@ def registers(module: dict[str, Any]) -> dict[str, list[int | str]]:
     return {name: list(bits) for bits, name in found.items()}
 
 
-def miter(design: Design, gold: dict[str, Any], gate: dict[str, Any], folder: Path) -> Path:
-    """Writes miter.json and miter.v: output `bad` is one when the sides differ; the others are what may help."""
+def find(nets: dict[str, Any], end: str) -> str:
+    """The net whose name ends so: the shortest, if one net has several names.
+
+    Raises:
+        YosysError: there is none.
+    """
+    if not (names := [n for n in nets if n == end or n.endswith(f".{end}")]):
+        raise YosysError(f"no net is called {end}")
+    return min(names, key=len)
+
+
+def miter(design: Design, gold: dict[str, Any], gate: dict[str, Any], folder: Path, with_help: bool) -> Path:
+    """Writes sides.json and miter.v: output `bad` is one when the sides differ; the others are what may help."""
     nets = [{name: net["bits"] for name, net in module["netnames"].items()} for module in (gold, gate)]
     wanted = [*registers(gold), *(name for name in nets[0] if name.endswith(".rows"))]
     common = [name for name in wanted if len(nets[0][name]) == len(nets[1].get(name, ()))]
     guards = [name for name, bits in nets[0].items() if len(bits) == 1 and len(nets[1].get(name, ())) == 1
               and any(re.search(g, name) for g in design.guards)]
     ports = gold["ports"]
-    shown = sorted({*common, *guards})
+    related = [[find(nets[0], end) for end in relation] for relation in design.relations]
+    shown = sorted({*common, *guards, *(n for relation in related for n in relation if n in nets[1])})
     for module, names in ((gold, nets[0]), (gate, nets[1])):
         module["ports"] = {**module["ports"],
                            **{f"probe{i}": {"direction": "output", "bits": names[name]} for i, name in enumerate(shown)}}
@@ -157,17 +172,23 @@ def miter(design: Design, gold: dict[str, Any], gate: dict[str, Any], folder: Pa
         text += [f"wire [{w - 1}:0] {s}_{n};" for n, w in {**outputs, **probes}.items()]
         text += [f"{s} {s}_inst ({', '.join([f'.{n}({n})' for n in inputs] + [f'.{n}({s}_{n})' for n in [*outputs, *probes]])});"]
     text += [f"assign bad = {' | '.join(f'(gold_{n} != gate_{n})' for n in outputs)};"]
-    count = 0
-    for r in common:
-        for g in guards:
-            if r != g:
-                i, j = shown.index(r), shown.index(g)
-                text.append(f"assign help[{count}] = gold_probe{j} && gold_probe{i} != gate_probe{i};")
-                count += 1
-    if not count:
-        text.append("assign help[0] = 1'b0;")
-    text[1] = f"{max(count, 1) - 1}:0"
-    text[:3] = ["".join(text[:3])]
+    helps = [f"gold_probe{shown.index(g)} && gold_probe{shown.index(r)} != gate_probe{shown.index(r)}"
+             for r in common for g in guards if r != g]
+    for s in ("gold", "gate"):
+        for relation in related:
+            short = [n for n in relation if len(nets[0][n]) <= 6]
+            value = "{" + ", ".join(f"{s}_probe{shown.index(n)}" for n in short) + "}"
+            width = sum(len(nets[0][n]) for n in short)
+            for v in range(1 << width):
+                here = f"{value} == {width}'d{v}"
+                helps.append(here)
+                for long in relation:
+                    if long not in short:
+                        name = f"{s}_probe{shown.index(long)}"
+                        helps += [f"{here} && {name} == 0", *(f"{here} && {name}[{b}]" for b in range(len(nets[0][long])))]
+    helps = helps if with_help else []
+    text += [f"assign help[{i}] = {h};" for i, h in enumerate(helps or ["1'b0"])]
+    text[:3] = [f"{text[0]}{max(len(helps), 1) - 1}:0{text[2]}"]
     (folder / "miter.v").write_text("\n".join([*text, "endmodule", ""]))
     return folder / "miter.v"
 
@@ -200,17 +221,20 @@ def prove(design: Design, mutation: str, folder: Path, seconds: int = 60) -> Ver
         YosysError: the miter could not be made.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = miter(design, side(design, "gold", [], folder), side(design, "gate", [f"mutate {mutation}"], folder), folder)
     aig, merged = folder / "miter.aig", folder / "merged.aig"
-    merged.unlink(missing_ok=True)
-    yosys([f"read_json {folder / 'sides.json'}", f"read_verilog {file}", "hierarchy -top miter", "proc", "flatten", "setattr -unset init",
-           "techmap", "opt -fast", "dffunmap", "zinit -all", "simplemap", "aigmap", "opt_clean",
-           f"write_aiger -zinit {aig}"], folder / "miter.ys")
-    # output 0 is `bad`: cone keeps it alone, when all outputs have been used to merge nodes
-    log = abc(f"read_aiger {aig}; print_stats; strash; scorr -C 10000 -v; cone -O 0; strash; scorr; print_stats; write_aiger {merged}",
-              folder / "scorr.log", seconds)
-    if merged.exists() and constant_zero(merged):
-        return Verdict(True, "induction")
+    # most proofs need no help, and are quick without
+    for with_help in (False, True):
+        merged.unlink(missing_ok=True)
+        gold, gate = side(design, "gold", [], folder), side(design, "gate", [f"mutate {mutation}"], folder)
+        file = miter(design, gold, gate, folder, with_help)
+        yosys([f"read_json {folder / 'sides.json'}", f"read_verilog {file}", "hierarchy -top miter", "proc", "flatten",
+               "setattr -unset init", "techmap", "opt -fast", "dffunmap", "zinit -all", "simplemap", "setundef -zero", "aigmap",
+               "opt_clean", f"write_aiger -zinit {aig}"], folder / "miter.ys")
+        # output 0 is `bad`: cone keeps it alone, when all outputs have been used to merge nodes
+        abc(f"read_aiger {aig}; print_stats; strash; scorr -C 10000 -v; cone -O 0; strash; scorr; print_stats; write_aiger {merged}",
+            folder / "scorr.log", 2 * seconds)
+        if merged.exists() and constant_zero(merged):
+            return Verdict(True, "induction with help" if with_help else "induction")
     log = abc(f"read_aiger {merged if merged.exists() else aig}; cone -O 0; strash; pdr -T {seconds}", folder / "pdr.log", seconds + 30)
     if re.search(r"^Property proved", log, re.MULTILINE):
         return Verdict(True, "pdr")

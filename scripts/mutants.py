@@ -55,6 +55,7 @@ class Block:
     observed: dict[str, list[str]] = field(default_factory=dict)   # outputs that mean something only while the key is high
     guards: Sequence[str] = ("valid_reg$",)
     harness: Path | None = None
+    relations: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True)
@@ -309,9 +310,9 @@ def generate(block: Block, number: int, seed: int, with_proof: bool, fresh: bool
     result.survivors = [f"{i}: {m}" for i, (m, by) in enumerate(zip(mutations, killed, strict=True), 1) if by is None]
     console.print(f"{block.name:12} {result.killed} of {number} generated mutants killed, {time.monotonic() - start:.0f} s")
     yield result
-    design = Design(block.top, folder / "flat.il", block.harness, block.observed, block.guards)
+    design = Design(block.top, folder / "flat.il", block.harness, block.observed, block.guards, block.relations)
     key = digest([folder / "flat.il", ROOT / "scripts" / "mutant_proof.py", *([block.harness] if block.harness else ())],
-                 block.observed, block.guards)
+                 block.observed, block.guards, block.relations)
     journal = Journal(folder / "proofs.jsonl", key, fresh)
 
     def verdict(i: int) -> Verdict:

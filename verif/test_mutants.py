@@ -16,6 +16,19 @@ def test_list() -> None:
     assert len(mutants.load()[1]) >= 20
 
 
+def test_journal(tmp_path: Path) -> None:
+    """A stopped run leaves half a line: the rest is kept, as long as the key is the same."""
+    file = tmp_path / "a" / "journal.jsonl"
+    mutants.Journal(file, "key").add("1", "test")
+    with file.open("a") as out:
+        out.write('["2", nu')
+    journal = mutants.Journal(file, "key")
+    assert journal.found == {"key": "key", "1": "test"}
+    journal.add("2", None)
+    assert mutants.Journal(file, "key").found == {"key": "key", "1": "test", "2": None}
+    assert mutants.Journal(file, "other").found == {"key": "other"}
+
+
 @pytest.mark.parametrize("block", ["plif", "prefix"])
 def test_unmutated(block: str, tmp_path: Path) -> None:
     assert mutants.run_hand(mutants.load()[0][block], None, tmp_path / block)
