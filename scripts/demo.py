@@ -154,7 +154,7 @@ def main(path: Path, name: str, laggy: bool | None, images: int, latency: int, o
         "network": network.name, "config": cfg.name, "laggy": bool(cfg.LAGGY), "simulator": "verilator", "images": images,
         "correct": correct, "accuracy": correct / images, "compared": report.compared, "mismatches": report.mismatches,
         "zero_weight_fraction": zeros / weights, "cycles": run_result.cycles, "matches": matches,
-        "floor_cycles": sum(-(-count["matches"] // cfg.NUM_TPPES) for count in report.layers),
+        "floor_cycles": -(-sum(count["matches"] for count in report.layers) // cfg.NUM_TPPES),
         "wall_seconds": round(time.perf_counter() - begin, 3), "build_seconds": round(build_seconds, 3),
         "simulation_seconds": round(run_result.wall_seconds, 3), "cycles_per_second": round(run_result.cycles_per_second),
         "memory_latency": latency, "image_bytes": len(image),
