@@ -73,7 +73,7 @@ module loas_join #(
     output wire [LOC_W-1:0]                   e_loc,
 
     output reg                                err,
-    output wire                               err_bank,     // of the task
+    output reg                                err_bank,     // of the task, with err
 
     output wire                               ev_match,
     output wire                               ev_empty,
@@ -189,13 +189,14 @@ module loas_join #(
     wire                f2_step  = f2_valid_reg && (!f2_send || f3_ready);
     wire [POS_W-1:0]    f2_next  = f2_pos_reg + {{(POS_W-OFFSET_W){1'b0}}, f2_ones};
 
+    wire                f1_bad   = f1_fire && b_last != f1_task_last_reg;
+    wire                f2_bad   = f2_valid_reg && (f2_next > f2_end_reg || (f2_task_last_reg && f2_next != f2_end_reg));
+
     assign f2_done  = f2_step && f2_end;
     assign f2_ready = !f2_valid_reg || f2_done;
 
     loas_prio_enc #(.W(CHUNK_W)) match_inst (.in(f2_left_reg), .any(f2_any), .index(f2_place), .onehot(f2_onehot));
     loas_popcount #(.W(CHUNK_W)) ones_inst  (.in(f2_b_reg), .count(f2_ones));
-
-    assign err_bank = f2_bank_reg;
 
     always @(posedge clk) begin
         if (f1_fire) begin
@@ -215,8 +216,8 @@ module loas_join #(
         else if (f2_done) f2_pos_reg <= f2_next;
         f2_valid_reg <= f1_fire || (f2_valid_reg && !f2_done);
         // a weight behind the end would be waited for in vain, so every chunk is checked before its matches need it
-        err <= (f1_fire && b_last != f1_task_last_reg)
-            || (f2_valid_reg && (f2_next > f2_end_reg || (f2_task_last_reg && f2_next != f2_end_reg)));
+        err      <= f1_bad || f2_bad;
+        err_bank <= f2_bad ? f2_bank_reg : f1_bank_reg;
         if (rst) begin
             f2_valid_reg <= 1'b0;
             err          <= 1'b0;

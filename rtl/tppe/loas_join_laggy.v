@@ -76,9 +76,10 @@ module loas_join_laggy #(
     wire [POS_W-1:0]    pos;
     wire [WEIGHT_W-1:0] weight;
     wire [ACC_W-1:0]    pseudo_sum;
-    wire [LEVEL_W-1:0]  unused_pos_level, unused_weight_level, unused_pseudo_level;
+    wire [LEVEL_W-1:0]  unused_pos_level, unused_weight_level;
+    wire [$clog2(FIFO_DEPTH+3)-1:0] unused_pseudo_level;
 
-    assign s_ready = pos_ready && weight_ready && pseudo_ready;
+    assign s_ready = pos_ready;   // the others then have room too: weights are in step, ends of columns fewer
 
     always @(posedge clk) begin
         if (push) pseudo_reg <= s_col_last ? {ACC_W{1'b0}} : pseudo;
@@ -97,7 +98,8 @@ module loas_join_laggy #(
         .m_valid(weight_valid), .m_ready(pop), .m_data(weight), .level(unused_weight_level)
     );
 
-    loas_fifo #(.W(ACC_W), .DEPTH(FIFO_DEPTH)) pseudo_fifo_inst (
+    // an end of a column may be in the FIFO, in C1 or in C2
+    loas_fifo #(.W(ACC_W), .DEPTH(FIFO_DEPTH + 2)) pseudo_fifo_inst (
         .clk(clk), .rst(rst),
         .s_valid(push && s_col_last), .s_ready(pseudo_ready), .s_data(pseudo),
         .m_valid(pseudo_valid), .m_ready(pseudo_pop), .m_data(pseudo_sum), .level(unused_pseudo_level)
@@ -199,8 +201,8 @@ module loas_join_laggy #(
     assign m_last  = m_last_reg;
     assign m_sum   = m_sum_reg;
 
-    // both FIFOs are in step; a column that ends in C2 has put its pseudo sum there
-    wire unused_ok = &{1'b0, weight_valid, pseudo_valid};
+    // match and weight FIFO are in step; a column that ends in C2 has put its pseudo sum into the third
+    wire unused_ok = &{1'b0, weight_ready, weight_valid, pseudo_ready, pseudo_valid};
 
 endmodule
 
