@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""Whole machine on damaged images: random words of every part of an image, and faults of the bus.
+
+A run on a damaged image ends in bounded time: done, if the change made another legal network, or with an error whose address fits
+its kind. It never leaves the image, never writes outside the outputs, leaves the bus quiet, and the next good image runs right.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import struct
+from collections import Counter
+from dataclasses import dataclass
+
+import cocotb
+import numpy as np
+import pytest
+from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, ValueChange
+
+from lib.networks import Job
+from lib.system import BASE, DESC, ERR, HEAD, TB, launch, poke, poke_desc
+from scripts.compare import compare, descriptors, spec
+
+FAULTS = int(os.environ.get("LOAS_FAULTS", "240"))
+NAMES = {code: name for name, code in ERR.items()}
+PERF_BYTES = 128
+SHORT = {"a_base", "a_stride", "block_table", "b_base", "b_end", "out_base", "out_stride", "perf_ptr"}
+
+
+@dataclass
+class Good:
+    """A good image, and the memory it leaves, counters of cycles and traffic apart.
+
+    Attributes:
+        job: The job.
+        left: Memory after the run.
+        same: Bytes that every run leaves alike.
+    """
+
+    job: Job
+    left: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+    same: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+
+class Watch:
+    """Sees every request of the memory port; an address outside the image, or a request where none may be, is kept."""
+
+    def __init__(self, tb: TB) -> None:
+        self.tb = tb
+        self.size = 0
+        self.count = 0
+        self.quiet = False
+        self.wrong: list[str] = []
+        cocotb.start_soon(self.reads())
+        cocotb.start_soon(self.writes())
+
+    def look(self, kind: str, at: int, length: int) -> None:
+        self.count += 1
+        if self.quiet:
+            self.wrong.append(f"{kind} of {length} bytes at {at:#x} after the error")
+        if not 0 <= at <= self.size - length:
+            self.wrong.append(f"{kind} of {length} bytes at {at:#x}: the image has {self.size:#x}")
+
+    async def reads(self) -> None:
+        # the address register moves with a request only
+        dut, line = self.tb.dut, self.tb.cfg.line_bytes
+        while True:
+            await ValueChange(dut.m_axi_araddr)
+            await ReadOnly()
+            if int(dut.m_axi_arvalid.value):
+                self.look("read", int(dut.m_axi_araddr.value) - BASE, line)
+
+    async def writes(self) -> None:
+        dut, width = self.tb.dut, self.tb.cfg.AXI_W // 8
+        while True:
+            await ValueChange(dut.m_axi_awaddr)
+            await ReadOnly()
+            if int(dut.m_axi_awvalid.value):
+                self.look("write", int(dut.m_axi_awaddr.value) - BASE, (int(dut.m_axi_awlen.value) + 1) * width)
+
+
+class Faults(TB):
+    """Machine that runs damaged images between good ones."""
+
+    def __init__(self, dut) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(dut)
+        self.goods: list[Good] = []
+        self.watch = Watch(self)
+        self.seen: Counter[str] = Counter()
+        cocotb.start_soon(self.after_error())
+
+    async def after_error(self) -> None:
+        """From the error's interrupt on there may be no new request."""
+        while True:
+            await RisingEdge(self.dut.irq)
+            self.watch.quiet = True
+
+    async def begin(self, image: bytes) -> None:
+        """Loads and starts an image."""
+        self.watch.quiet = False
+        self.watch.size = len(image)
+        await self.load(image)
+        await self.start()
+
+    async def first(self, job: Job) -> Good:
+        """Runs a job for the first time, with every comparison."""
+        self.watch.quiet = False
+        self.watch.size = len(job.image)
+        await self.good(job)
+        left = np.frombuffer(await self.dump(), np.uint8)
+        same = np.ones(len(left), bool)
+        table = spec("registers")["counters"]
+        for desc in descriptors(job.image):
+            for name, entry in table.items():
+                if name not in ("matches", "corrections", "bytes_written", "rows"):
+                    same[desc["perf_ptr"] + 8 * entry["index"] :][:8] = False
+        return Good(job, left, same)
+
+    async def again(self, good: Good, what: str) -> None:
+        """Runs a good job after a fault: the same outputs as ever."""
+        await self.begin(good.job.image)
+        await self.wait(300_000)
+        status, code = await self.read("STATUS"), await self.read("ERR_CODE")
+        assert status == 2 and code == 0, f"{good.job} after {what}: STATUS {status:#x}, error {code}"
+        left = np.frombuffer(await self.dump(), np.uint8)
+        differ = np.flatnonzero((left != good.left) & good.same)
+        if differ.size:
+            report = compare(left.tobytes(), good.job.network, good.job.spikes, good.job.golden, self.cfg)
+            raise AssertionError(f"{good.job} after {what}: {differ.size} bytes differ, first {differ[0]:#x}: {report.first}")
+        self.judge(f"{good.job} after {what}")
+
+    def judge(self, what: str) -> None:
+        """No breach of AXI, no request outside the image."""
+        assert not int(self.dut.axi_error.value), f"{what}: AXI protocol broken"
+        assert not self.watch.wrong, f"{what}: " + "; ".join(self.watch.wrong[:3])
+
+    async def silence(self, what: str) -> None:
+        """The bus is idle and stays so."""
+        await self.idle()
+        before = self.watch.count
+        for _ in range(2):
+            for name in ("m_axi_arvalid", "m_axi_awvalid", "m_axi_wvalid", "axi_busy"):
+                assert not int(getattr(self.dut, name).value), f"{what}: {name} after the end"
+            await ClockCycles(self.dut.clk, 60)
+        assert self.watch.count == before, f"{what}: requests after the end"
+
+    async def damaged(self, image: bytes, what: str) -> str:
+        """Runs a damaged image; returns the name of its error, or NONE."""
+        await self.begin(image)
+        await self.wait(300_000)
+        status, code, at = await self.read("STATUS"), await self.read("ERR_CODE"), await self.read("ERR_ADDR")
+        assert status & 7 in (2, 4), f"{what}: STATUS {status:#x}"
+        assert (status & 7 == 4) == (code != 0), f"{what}: STATUS {status:#x} with error {code}"
+        await self.silence(what)
+        name = NAMES[code]
+        self.judge(what)
+        after = await self.dump()
+        layer = await self.read("ERR_LAYER")
+        self.place(image, after, name, at, layer, f"{what}: {name} at {at:#x}, layer {layer}")
+        self.written(image, after, f"{what}: {name} at {at:#x}")
+        self.seen[name] += 1
+        return name
+
+    def place(self, image: bytes, after: bytes, name: str, at: int, layer: int, what: str) -> None:
+        """The error's address belongs to what the error is about."""
+        size, line = len(image), self.cfg.line_bytes
+        base, count = (struct.unpack_from("<I", image, 4 * HEAD[f])[0] for f in ("desc_offset", "num_layers"))
+        if name == "NONE":
+            assert at == 0 and layer == 0, what
+            return
+        if name == "BAD_IMAGE":
+            legal = {4 * HEAD[f] for f in ("magic", "version", "size", "desc_offset", "num_layers")}
+            assert at in legal and layer == 0, what
+            return
+        if name == "BAD_CONFIG":
+            assert at in {4 * HEAD[f"config{i}"] for i in range(4)} and layer == 0, what
+            return
+        assert layer < count, what
+        here = base + 64 * layer
+        if name == "BAD_DESC":
+            assert here <= at < min(size, here + 64) and at % 4 == 0, what
+            return
+        if name == "POINTER":  # a line read, or a row or record written, that ends behind the image
+            assert at + max(line, PERF_BYTES, 4 * self.cfg.K_MAX) > size, what
+            assert at % line == 0, what
+            return
+        assert name in ("FIBER_A", "FIBER_B"), f"{what}: not an error that a damaged image can have"
+        tables = [struct.unpack_from("<16I", memory, here) for memory in (image, after)]
+        fields = [{field: table[word] for field, word in DESC.items()} for table in tables]
+        if name == "FIBER_A":
+            for desc in fields:
+                stride = desc["a_stride"]
+                far = at - desc["a_base"]
+                if far == 0 or (stride and far > 0 and far % stride == 0 and far // stride < desc["m"]):
+                    return
+            raise AssertionError(what)
+        for memory, desc in zip((image, after), fields, strict=True):
+            blocks = -(-desc["n"] // (desc["neuron"] >> 16))
+            for block in range(blocks):
+                entry = desc["block_table"] + 16 * block
+                if entry + 4 <= size and struct.unpack_from("<I", memory, entry)[0] == at:
+                    return
+        raise AssertionError(what)
+
+    def written(self, image: bytes, after: bytes, what: str) -> None:
+        """Nothing but output rows and performance records was written."""
+        before, now = np.frombuffer(image, np.uint8), np.frombuffer(after, np.uint8)
+        free = np.zeros(len(before), bool)
+        base, count = (struct.unpack_from("<I", image, 4 * HEAD[f])[0] for f in ("desc_offset", "num_layers"))
+        for index in range(min(count, 64)):
+            at = base + 64 * index
+            if at + 64 > len(image):
+                break
+            for memory in (image, after):
+                desc = dict(zip(DESC, struct.unpack_from("<16I", memory, at), strict=True))
+                free[desc["out_base"] : desc["out_base"] + desc["m"] * desc["out_stride"]] = True
+                free[desc["perf_ptr"] : desc["perf_ptr"] + PERF_BYTES] = True
+        differ = np.flatnonzero((before != now) & ~free)
+        assert not differ.size, f"{what}: wrote {differ.size} bytes outside of outputs and records, first {differ[0]:#x}"
+
+
+def damage(rng: random.Random, job: Job, line: int) -> tuple[bytes, str]:
+    """One random word of an image changed, descriptor checksums repaired half of the time."""
+    image, size = job.image, len(job.image)
+    count, base = (struct.unpack_from("<I", image, 4 * HEAD[f])[0] for f in ("num_layers", "desc_offset"))
+    layer = rng.randrange(count)
+    desc = descriptors(image)[layer]
+    blocks = -(-desc["n"] // (desc["neuron"] >> 16))
+    part = rng.choice(("header", "descriptor", "descriptor", "descriptor", "table", "table", "row", "masks", "block", "any"))
+    field = ""
+    if part == "header":
+        field = rng.choice([name for name in HEAD if name != "crc"])
+        at = 4 * HEAD[field]
+    elif part == "descriptor":
+        field = rng.choice(list(DESC)[:-1])
+        at = base + 64 * layer + 4 * DESC[field]
+    elif part == "table":
+        at = desc["block_table"] + 4 * rng.randrange(4 * blocks)
+    elif part == "row":
+        first = descriptors(image)[0]
+        at = first["a_base"] + rng.randrange(first["m"]) * first["a_stride"] + 4 * rng.choice((0, 0, 1, 2, 3))
+    elif part == "masks":
+        entry = struct.unpack_from("<4I", image, desc["block_table"] + 16 * rng.randrange(blocks))
+        at = entry[1] + 4 * rng.randrange(max(1, (entry[2] - entry[1]) // 4))
+    elif part == "block":
+        at = rng.randrange(desc["b_base"], desc["b_end"], 4)
+    else:
+        at = rng.randrange(64, size, 4)
+    old = struct.unpack_from("<I", image, at)[0]
+    places = [size - line, size, size + line, desc["a_base"], desc["b_base"], desc["out_base"], desc["perf_ptr"], base, 64]
+    value = rng.choice([0, 1, 0xFFFFFFFF, 1 << 31, (1 << 31) - 1, (1 << 31) - line, rng.choice(places), rng.choice(places),
+                        old + rng.choice((1, -1, 4, -4, line, -line, 16)), old ^ 1 << rng.randrange(32),
+                        rng.randrange(1, 40), rng.getrandbits(32)]) & 0xFFFFFFFF  # fmt: skip
+    what = f"{job}: {part} {field} layer {layer}: word at {at:#x}: {old:#x} is {value:#x}"
+    if part == "descriptor" and rng.random() < 0.6:
+        return poke_desc(image, layer, field, value)[0], what + ", checksum repaired"
+    return poke(image, at, value), what
+
+
+async def faults(dut) -> Faults:  # type: ignore[no-untyped-def]
+    """A machine with some good images that have been run once."""
+    tb = Faults(dut)
+    await tb.reset()
+    await tb.write("WATCHDOG", 20_000)
+    for index in range(12):
+        tb.goods.append(await tb.first(tb.job(size=40, rows=1 + index % 5, layers=1 + index % 3)))
+    return tb
+
+
+@cocotb.test(timeout_time=4000, timeout_unit="ms")
+async def random_words(dut) -> None:  # type: ignore[no-untyped-def]
+    """Hundreds of damaged images, a good one after each."""
+    tb = await faults(dut)
+    for number in range(FAULTS):
+        dut.latency.value = tb.rng.choice([0, 1, 5, 20])
+        dut.stall_percent.value = tb.rng.choice([0, 0, 0, 30])
+        good = tb.rng.choice(tb.goods)
+        image, what = damage(tb.rng, good.job, tb.cfg.line_bytes)
+        what = f"fault {number}, {what}"
+        await tb.damaged(image, what)
+        await tb.again(tb.rng.choice(tb.goods), what)
+    dut._log.info(f"{FAULTS} faults ended: {dict(tb.seen)}")
+    expected = {"NONE", "BAD_IMAGE", "BAD_CONFIG", "BAD_DESC", "POINTER", "FIBER_A", "FIBER_B"}
+    assert FAULTS < 200 or expected <= set(tb.seen), f"these errors never came: {expected - set(tb.seen)}"
+
+
+VARIANTS: dict[str, dict[str, int]] = {"tiny": {}, "fast": {"LAGGY": 0}}
+SEEDS = max(1, int(os.environ.get("LOAS_SEEDS", "40")) // 40)
+FIRST = int(os.environ.get("LOAS_SEED", "1"))
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_machine_faults(variant: str, seed: int) -> None:
+    launch("test_machine_faults", "verilator", VARIANTS[variant], seed)
