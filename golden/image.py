@@ -416,7 +416,7 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
             need_head("input_offset", head("input_offset") == lay.a_base, f"{lay.a_base:#x}, a_base of the first layer")
             need_head("input_rows", head("input_rows") == lay.m, f"{lay.m}, m of the first layer")
             regions.append(Region("input", lay.a_base, lay.a_base + lay.m * lay.a_stride))
-        _parse_blocks(data, lay, index, cfg)
+        _parse_blocks(data, lay, index, cfg, at)
         p = f"layer{index}."
         regions += [
             Region(p + "blocks", lay.block_table, lay.block_table + BLOCK_BYTES * lay.num_blocks),
@@ -441,8 +441,8 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
     return Layout(cfg, size, desc, layers, regions)
 
 
-def _parse_blocks(data: Memory, lay: LayerLayout, index: int, cfg: Config) -> None:
-    """Reads and checks the block table of a layer into ``lay.blocks``."""
+def _parse_blocks(data: Memory, lay: LayerLayout, index: int, cfg: Config, at: int) -> None:
+    """Reads and checks the block table of the layer whose descriptor is at an offset, into ``lay.blocks``."""
     table = np.frombuffer(data, "<u4", 4 * lay.num_blocks, lay.block_table).reshape(-1, 4)
     want = lay.b_base
     end = min(lay.b_end, len(data))
@@ -466,7 +466,8 @@ def _parse_blocks(data: Memory, lay: LayerLayout, index: int, cfg: Config) -> No
         need(3, "nnz", nnz, want <= end, f"smaller: the block ends at {want:#x}, b_end is {lay.b_end:#x}")
         lay.blocks.append((params, masks, weights, nnz))
     if align(want, cfg.line_bytes) != lay.b_end:
-        raise ImageError(f"layer {index}: b_end = {lay.b_end:#x} is not legal: must be {align(want, cfg.line_bytes):#x}")
+        raise ImageError(f"offset {at + 4 * DESCRIPTOR['b_end']:#x}: layer {index}: b_end = {lay.b_end:#x} is not legal: must be "
+                         f"{align(want, cfg.line_bytes):#x}, the line after the last block")  # fmt: skip
 
 
 def read_image(

@@ -9,8 +9,6 @@ int32: leak, soft, readout, drop_once. Input spikes are an ``.npz`` with ``spike
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -143,8 +141,10 @@ def load_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
                 return {key: data[key] for key in data.files}
     except NetworkError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as err:
-        raise NetworkError(f"{path}: cannot be read as an .npz file: {err}") from err
+    except OSError as err:
+        raise NetworkError(f"{path}: cannot be read as an .npz file: {err.strerror or err}") from err
+    except Exception as err:  # numpy and zipfile raise whatever they meet in a damaged file
+        raise NetworkError(f"{path}: cannot be read as an .npz file: {err or type(err).__name__}") from err
 
 
 def load_network(path: Path) -> Network:
@@ -167,8 +167,17 @@ def load_network(path: Path) -> Network:
             as_integers(key, get(key), np.int64, 0)
         if int(get("version")) != VERSION:
             raise NetworkError(f"version = {get('version')} is not legal: must be {VERSION}")
+        names = get("layers")
+        if names.ndim != 1 or names.dtype.kind != "U":
+            raise NetworkError(f"layers = {names.tolist()!r} is not legal: must be a list of names")
+        if get("name").ndim or get("name").dtype.kind != "U":
+            raise NetworkError(f"name = {get('name').tolist()!r} is not legal: must be a text")
+        fields = {f"{i}.{part}" for i in range(len(names)) for part in ("weights", "bias", "threshold", "neuron")}
+        for key in data:
+            if key not in fields | {"format", "version", "name", "T", "layers"}:
+                raise NetworkError(f"field {key!r} is not legal: must be one of the {len(names)} layers in 'layers'")
         layers = []
-        for i, name in enumerate(np.atleast_1d(get("layers"))):
+        for i, name in enumerate(names):
             neuron = as_integers(f"{i}.neuron", get(f"{i}.neuron"), np.int32, 1)
             if neuron.shape != (4,) or not set(neuron[1:].tolist()) <= {0, 1}:
                 raise NetworkError(

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -23,7 +22,7 @@ from golden.image import write_image
 from golden.network import Network
 from scripts.compare import CATEGORIES, Report, compare
 from scripts.nir_import import Imported, read_nir
-from scripts.simulate import ROOT, Result, SimulationError, build, run
+from scripts.simulate import LATENCY, ROOT, Result, SimulationError, build, check_writable, run, write_whole
 
 STALLS = ("stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out")
 
@@ -37,7 +36,11 @@ def digits(imported: Imported, images: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    indices = np.asarray(imported.sidecar["split"]["test_indices"])
+    split = imported.sidecar.get("split")
+    indices = np.asarray(split.get("test_indices") if isinstance(split, dict) else None)
+    if indices.ndim != 1 or indices.dtype.kind != "i" or indices.size and not 0 <= indices.min() <= indices.max() < len(data.data):
+        raise LoasError(f"{imported.network.name}: the sidecar's split.test_indices is not legal: must be a list of held-out images, "
+                        f"0 to {len(data.data) - 1}")  # fmt: skip
     if not 1 <= images <= len(indices):
         raise LoasError(f"--images {images} is not legal: must be 1 to {len(indices)}, the held-out images")
     chosen = indices[:images]
@@ -71,11 +74,30 @@ def row_cells(count: dict[str, int], cfg: Config) -> list[str]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Writes a file as a whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + f".{os.getpid()}.part")
-    part.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    part.replace(path)
+    """Writes a file as a whole or not at all, and its folder.
+
+    Raises:
+        LoasError: It cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise LoasError(f"{path}: cannot be written: {err.strerror}") from err
+    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def prepare(path: Path) -> None:
+    """Removes the result of an earlier run, and makes the folder of this one's.
+
+    Raises:
+        LoasError: It could not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+    except OSError as err:
+        raise LoasError(f"{path}: cannot be written: {err.strerror}") from err
+    check_writable(path)
 
 
 def simulate(program: Path, cfg: Config, image: bytes, network: Network, rows: int, latency: int, console: Console) -> Result:
@@ -102,7 +124,7 @@ def simulate(program: Path, cfg: Config, image: bytes, network: Network, rows: i
 @click.option("--config", "name", default="paper", show_default=True, help="Named configuration of spec/configs.toml.")
 @click.option("--laggy/--fast", default=None, help="Speculation with a laggy prefix sum, or two fast prefix sums.")
 @click.option("--images", type=int, default=360, show_default=True, help="Held-out images to run.")
-@click.option("--latency", default=20, show_default=True, help="Memory latency in cycles.")
+@click.option("--latency", type=LATENCY, default=20, show_default=True, help="Memory latency in cycles.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=ROOT / "build/demo",
               help="Folder for result.json.  [default: build/demo]")  # fmt: skip
 def main(path: Path, name: str, laggy: bool | None, images: int, latency: int, out: Path) -> None:
@@ -115,8 +137,8 @@ def main(path: Path, name: str, laggy: bool | None, images: int, latency: int, o
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
     begin = time.perf_counter()
     result_file = out / "result.json"
-    result_file.unlink(missing_ok=True)
     try:
+        prepare(result_file)
         cfg = load(name)
         if laggy is not None:
             cfg = cfg.override(LAGGY=int(laggy))
@@ -132,10 +154,10 @@ def main(path: Path, name: str, laggy: bool | None, images: int, latency: int, o
         build_seconds = time.perf_counter() - build_begin
         run_result = simulate(program, cfg, image, network, images, latency, console)
     except LoasError as err:
-        console.print(f"error: {err}", markup=False)
+        click.echo(f"error: {err}", err=True)
         sys.exit(2)
     except SimulationError as err:
-        console.print(f"error: {err}", markup=False)
+        click.echo(f"error: {err}", err=True)
         sys.exit(1)
     again = f"python -m scripts.demo --config {name} --images {images} --latency {latency}"
     again += "" if laggy is None else " --laggy" if laggy else " --fast"
@@ -162,7 +184,11 @@ def main(path: Path, name: str, laggy: bool | None, images: int, latency: int, o
                     "floor_cycles": -(-count["matches"] // cfg.NUM_TPPES), **count}
                    for layer, count in zip(network.layers, report.layers, strict=True)],
     }  # fmt: skip
-    write_json(result_file, result)
+    try:
+        write_json(result_file, result)
+    except LoasError as err:
+        click.echo(f"error: {err}", err=True)
+        sys.exit(1)
     console.print(
         f"{report.compared} spikes and logits compared, {report.mismatches} mismatches; {correct} of {images} images correct, "
         f"accuracy {100 * correct / images:.2f} %; {100 * zeros / weights:.1f} % of the weights zero\n"

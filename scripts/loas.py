@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from rich.table import Table
 from golden import config as configs
 from golden.errors import LoasError
 from golden.image import read_image
-from golden.network import load_network, load_spikes
+from golden.network import check_inputs, load_network, load_spikes
 from scripts.nir_import import read_nir
 from scripts.pack import dump_lines, image_bytes, pack_folder, unpack_folder
 
@@ -33,6 +35,15 @@ class Group(click.Group):
         except LoasError as err:
             click.echo(f"error: {err}", err=True)
             sys.exit(2)
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Puts the file's name in front of errors about its content."""
+    try:
+        yield
+    except LoasError as err:
+        raise LoasError(f"{path}: {err}") from err
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,12 +86,18 @@ def pack(network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | N
             origin["nir"] = rule
             console.print("NIR rule in force: " + ", ".join(f"{k} = {v}" for k, v in rule.items()))
         else:
+            if sidecar:
+                raise LoasError(f"--sidecar {sidecar} is not legal: {network} is no .nir file, which alone has one")
             net = load_network(network)
+        inputs = load_spikes(spikes)
+        check_inputs(net, inputs, f"{spikes}: spikes")
+        with named(network):
+            net.check(cfg)
 
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        manifest = pack_folder(net, load_spikes(spikes), cfg, folder, width=width, force=force, origin=origin, progress=progress)
+        manifest = pack_folder(net, inputs, cfg, folder, width=width, force=force, origin=origin, progress=progress)
     table = Table(title=f"{folder}: {manifest['bytes']} bytes for configuration {cfg.name}")
     for column in ("layer", "M", "K", "N", "nonzero weights", "matches", "floor cycles"):
         table.add_column(column, justify="left" if column == "layer" else "right")
@@ -95,7 +112,10 @@ def pack(network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | N
 @click.option("--force", is_flag=True, help="Replace a folder that exists.")
 def unpack(image: Path, folder: Path, force: bool) -> None:
     """Takes IMAGE (.bin or image folder) apart to network.npz and spikes.npz in FOLDER."""
-    unpack_folder(image_bytes(image), folder, force)
+    data = image_bytes(image)
+    with named(image):
+        found = read_image(data)
+    unpack_folder(found, folder, force)
 
 
 @main.command()
@@ -103,7 +123,10 @@ def unpack(image: Path, folder: Path, force: bool) -> None:
 @click.option("--region", default="", help="Only regions whose name contains this, e.g. header, layer0.weights.")
 def dump(image: Path, region: str) -> None:
     """Prints IMAGE (.bin or image folder) in 32-bit words, annotated."""
-    for line in dump_lines(image_bytes(image), region):
+    data = image_bytes(image)
+    with named(image):
+        lines = dump_lines(data, region)
+    for line in lines:
         click.echo(line)
 
 
@@ -112,11 +135,10 @@ def dump(image: Path, region: str) -> None:
 @click.option("--config", "name", help="Demand this configuration.")
 def check(image: Path, name: str | None) -> None:
     """Verifies every field and fiber of IMAGE (.bin or image folder)."""
+    cfg = None if name is None else configs.load(name)
     data = image_bytes(image)
-    try:
-        found = read_image(data, configs.load(name) if name else None)
-    except LoasError as err:
-        raise LoasError(f"{image}: {err}") from err
+    with named(image):
+        found = read_image(data, cfg)
     layers = " ".join(f"{lay.k}x{lay.n}" for lay in found.layout.layers)
     click.echo(f"{image}: good: {len(data)} bytes, configuration {found.cfg.name}, {found.spikes.shape[0]} rows, layers {layers}")
 

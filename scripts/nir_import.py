@@ -8,8 +8,12 @@ What NIR cannot say (T, dt, reset, comparison, leak, scale, what runs on the hos
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,8 @@ import numpy.typing as npt
 from golden.errors import LoasError
 from golden.layer import Layer, NetworkError, as_integers, neurons_fast
 from golden.network import Network
+
+LAYER_FIELDS = ("name", "affine", "neuron", "runs_on", "kind", "scale", "leak", "drop_once", "k", "n")
 
 
 class NirError(LoasError):
@@ -93,10 +99,10 @@ def order(where: str, nodes: dict[str, Any], edges: list[tuple[str, str]]) -> li
 
 
 def _array(where: str, node: str, field: str, value: Any, shape: tuple[int, ...] | None = None) -> npt.NDArray[np.float64]:
-    try:
-        array = np.asarray(value, np.float64)
-    except (TypeError, ValueError) as err:
-        raise NirError(f"{where}: node {node!r}: {field} is not legal: must be numbers") from err
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise NirError(f"{where}: node {node!r}: {field}: type {array.dtype} is not legal: must be real numbers")
+    array = array.astype(np.float64)
     if not np.isfinite(array).all():
         index = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
         raise NirError(f"{where}: node {node!r}: {field}{index} = {array[tuple(index)]} is not legal: must be finite")
@@ -143,16 +149,23 @@ def _integer_layer(where: str, nodes: dict[str, Any], entry: dict[str, Any], sid
             raise NirError(f"{where}: node {neuron!r}: tau gives leaks of {leaks.min()} to {leaks.max()}: must be one for the layer")
         if entry.get("leak", leak) != leak:
             raise NirError(f"{where}: node {neuron!r}: the sidecar's leak = {entry['leak']} is not legal: tau and dt give {leak}")
-        W, b = W * gain[:, None], b * gain + drift
+        with np.errstate(over="ignore", invalid="ignore"):
+            W, b = _array(where, name, "weight times r dt / tau", W * gain[:, None]), b * gain + drift
     top = float(2 ** (int(side["weight_bits"]) - 1) - 1)
     peak = np.abs(W).max(axis=1)
     if entry["scale"] == "layer":
         peak = np.full(n, peak.max())
     scale = np.where(peak > 0, peak / top, 1.0)
+    small = (scale < np.finfo(np.float64).tiny).nonzero()[0]
+    if small.size:
+        raise NirError(f"{where}: node {name!r}: weight[{small[0]}]: largest magnitude {peak[small[0]]} is not legal: must be 0 or at "
+                       f"least {top * np.finfo(np.float64).tiny:g} after scaling by r dt / tau")  # fmt: skip
     weights = np.rint(W / scale[:, None])
     threshold = np.rint(theta / scale) if side["comparison"] == ">=" else np.floor(theta / scale) + 1
     try:
-        return Layer(weights.T.astype(np.int8), as_integers("bias", np.rint(b / scale), np.int32, 1),
+        with np.errstate(over="ignore"):
+            bias = np.rint(b / scale)
+        return Layer(weights.T.astype(np.int8), as_integers("bias", bias, np.int32, 1),
                      as_integers("threshold", threshold, np.int32, 1), leak,
                      soft=spiking and side["reset"] == "soft", readout=not spiking,
                      drop_once=bool(entry.get("drop_once", False)), name=str(entry["name"]))  # fmt: skip
@@ -179,11 +192,14 @@ def load_sidecar(path: Path) -> dict[str, Any]:
         "comparison": (">=", ">"), "weight_bits": (4, 5, 6, 7, 8),
     }  # fmt: skip
     for field, values in legal.items():
-        if field not in side or side[field] not in values or isinstance(side[field], bool):
+        if side.get(field) not in values or type(side[field]) is not type(values[0]):
             raise NirError(f"{path}: {field} = {side.get(field)!r} is not legal: must be one of {', '.join(map(str, values))}")
     dt = side.get("dt")
     if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < float("inf"):
         raise NirError(f"{path}: dt = {dt!r} is not legal: must be a positive number")
+    for field in ("name", "network_sha256"):
+        if not isinstance(side.get(field, ""), str):
+            raise NirError(f"{path}: {field} = {side[field]!r} is not legal: must be a text")
     entries = side.get("layers")
     if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
         raise NirError(f"{path}: layers = {entries!r} is not legal: must be a list of objects, one for each Affine")
@@ -195,7 +211,38 @@ def load_sidecar(path: Path) -> dict[str, Any]:
         for field, values in choices.items():
             if entry.get(field) not in values:
                 raise NirError(f"{path}: layers[{i}].{field} = {entry.get(field)!r} is not legal: must be one of {', '.join(values)}")
+        neuron = entry.get("neuron")
+        if isinstance(neuron, str) != (entry["kind"] == "spiking") or not (neuron is None or isinstance(neuron, str)):
+            legal_neuron = "a node's name" if entry["kind"] == "spiking" else "null, for a readout has none"
+            raise NirError(f"{path}: layers[{i}].neuron = {neuron!r} is not legal: must be {legal_neuron}")
+        for field in ("leak", "k", "n"):
+            if field in entry and type(entry[field]) is not int:
+                raise NirError(f"{path}: layers[{i}].{field} = {entry[field]!r} is not legal: must be an integer")
+        if type(entry.get("drop_once", False)) is not bool:
+            raise NirError(f"{path}: layers[{i}].drop_once = {entry['drop_once']!r} is not legal: must be true or false")
+        for field in entry:
+            if field not in LAYER_FIELDS:
+                raise NirError(f"{path}: layers[{i}].{field} is not legal: must be one of {', '.join(LAYER_FIELDS)}")
     return side
+
+
+def _probe(path: Path) -> None:
+    """Reads the file in a process of its own: some damaged HDF5 files crash the library, or never end.
+
+    Raises:
+        NirError: It cannot be read.
+    """
+    command = [sys.executable, "-c", "import sys, nir; nir.read(sys.argv[1])", str(path)]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120)
+    except subprocess.TimeoutExpired as err:
+        raise NirError(f"{path}: cannot be read as a NIR file: not read after 120 s") from err
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        raise NirError(f"{path}: cannot be read as a NIR file: damaged, the HDF5 library ended with {name}")
+    if done.returncode:
+        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
+        raise NirError(f"{path}: cannot be read as a NIR file: {last}")
 
 
 def read_nir(path: Path, sidecar: Path | None = None) -> Imported:
@@ -211,9 +258,14 @@ def read_nir(path: Path, sidecar: Path | None = None) -> Imported:
     import nir
 
     sidecar = path.with_suffix(".json") if sidecar is None else sidecar
-    if not path.is_file():
-        raise NirError(f"{path}: cannot be read: no such file")
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as err:
+        raise NirError(f"{path}: cannot be read: {err.strerror}") from err
     side = load_sidecar(sidecar)
+    if side.get("network_sha256", digest) != digest:
+        raise NirError(f"{sidecar}: network_sha256 = {side['network_sha256']} is not legal: {path} has {digest}")
+    _probe(path)
     try:
         graph = nir.read(path)
     except Exception as err:  # nir and h5py raise whatever they meet in a damaged file

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,7 @@ import numpy.typing as npt
 
 from golden.config import Config
 from golden.errors import LoasError
-from golden.image import VERSION, parse_layout, read_image, write_image
+from golden.image import MAX_BYTES, VERSION, Image, parse_layout, read_image, write_image
 from golden.layer import layer_fast, work
 from golden.network import Network
 
@@ -63,24 +65,31 @@ def publish(folder: Path, fill: Callable[[Path], None], force: bool = False) -> 
     Raises:
         LoasError: The folder exists and ``force`` is not set, or it cannot be written.
     """
-    if folder.exists() and not force:
-        raise LoasError(f"{folder}: exists already: remove it or use --force")
     try:
+        there = os.path.lexists(folder)
+        if there and not force:
+            raise LoasError(f"{folder}: exists already: remove it or use --force")
+        if there and (folder.is_symlink() or not folder.is_dir()):
+            raise LoasError(f"{folder}: is no folder: will not be replaced")
+        if there and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
+            raise LoasError(f"{folder}: is no image folder (has no manifest.json): will not be replaced")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=".loas-", dir=folder.parent))
+        try:
+            new, old = temporary / "new", temporary / "old"
+            new.mkdir()
+            fill(new)
+            if there:
+                folder.rename(old)
+            new.rename(folder)
+        except BaseException:
+            if old.exists() and not folder.exists():
+                old.rename(folder)
+            raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as err:
-        raise LoasError(f"{folder}: cannot be written: {err.strerror}") from err
-    try:
-        temporary.chmod(0o755)
-        fill(temporary)
-        if folder.exists():
-            if not (folder / "manifest.json").is_file() and any(folder.iterdir()):
-                raise LoasError(f"{folder}: is no image folder (has no manifest.json): will not be replaced")
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        raise LoasError(f"{folder}: cannot be written: {err.strerror or err}") from err
 
 
 def pack_folder(
@@ -165,13 +174,12 @@ def pack_folder(
     return manifest
 
 
-def unpack_folder(data: bytes, folder: Path, force: bool = False) -> None:
+def unpack_folder(image: Image, folder: Path, force: bool = False) -> None:
     """Writes ``network.npz``, ``spikes.npz`` and a manifest of an image.
 
     Raises:
-        LoasError: The image is not legal; nothing is written then.
+        LoasError: The folder exists and ``force`` is not set, or it cannot be written.
     """
-    image = read_image(data)
 
     def fill(at: Path) -> None:
         image.network.save(at / "network.npz")
@@ -187,10 +195,17 @@ def image_bytes(path: Path) -> bytes:
     """The image of a ``.bin`` file or of an image folder.
 
     Raises:
-        LoasError: It cannot be read.
+        LoasError: It cannot be read, or is too large for an image.
     """
-    file = path / "image.bin" if path.is_dir() else path
+    file = path
     try:
+        if path.is_dir():
+            file = path / "image.bin"
+        about = file.stat()
+        if stat.S_ISCHR(about.st_mode) or stat.S_ISBLK(about.st_mode):
+            raise LoasError(f"{file}: cannot be read: is a device")  # may be endless
+        if about.st_size >= MAX_BYTES:
+            raise LoasError(f"{file}: {about.st_size} bytes are not legal: an image has less than {MAX_BYTES}")
         return file.read_bytes()
     except OSError as err:
         raise LoasError(f"{file}: cannot be read: {err.strerror}") from err

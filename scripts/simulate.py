@@ -27,7 +27,9 @@ import numpy as np
 from filelock import FileLock
 
 from golden.config import Config, load
+from golden.errors import LoasError
 from scripts.compare import spec
+from scripts.pack import image_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "machine"
@@ -240,24 +242,67 @@ def run(
                   int(fields["layer"]), int(fields["cycles"]), wall)  # fmt: skip
 
 
+def check_writable(path: Path) -> None:
+    """Refuses, before long work, a file that could not be written after it.
+
+    Raises:
+        LoasError: Its folder does not exist or may not be written, or it is a folder itself.
+    """
+    if path.is_dir():
+        raise LoasError(f"{path}: cannot be written: Is a directory")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise LoasError(f"{path}: cannot be written: folder {path.parent} does not exist or is protected")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file as a whole or not at all.
+
+    Raises:
+        LoasError: It cannot be written.
+    """
+    part = path.with_name(path.name + f".{os.getpid()}.part")
+    try:
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as err:
+        raise LoasError(f"{path}: cannot be written: {err.strerror}") from err
+
+
+LATENCY = click.IntRange(0, 65535)  # loas_sim_mem.v has 16 bits for it
+
+
 @click.command()
-@click.argument("image", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("image", type=click.Path(path_type=Path))
 @click.option("--config", "name", default="paper", show_default=True, help="Configuration the image was packed for.")
 @click.option("--fast", is_flag=True, help="Two fast prefix sums instead of one fast and one laggy.")
-@click.option("--latency", default=20, show_default=True, help="Memory latency in cycles.")
-@click.option("--stall", default=0, show_default=True, help="Percent of stalled memory cycles.")
-@click.option("--seed", default=1, show_default=True, help="Of the stalls.")
-@click.option("--timeout", default=3600.0, show_default=True, help="Seconds after which the simulator is killed.")
+@click.option("--latency", type=LATENCY, default=20, show_default=True, help="Memory latency in cycles.")
+@click.option("--stall", type=click.IntRange(0, 99), default=0, show_default=True, help="Percent of stalled memory cycles.")
+@click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=1, show_default=True, help="Of the stalls.")
+@click.option("--timeout", type=click.IntRange(1, 1_000_000), default=3600, show_default=True,
+              help="Seconds after which the simulator is killed.")  # fmt: skip
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the memory after the run here.")
-def main(image: Path, name: str, fast: bool, latency: int, stall: int, seed: int, timeout: float, out: Path | None) -> None:
-    """Run a packed IMAGE (.bin) on the machine.
+def main(image: Path, name: str, fast: bool, latency: int, stall: int, seed: int, timeout: int, out: Path | None) -> None:
+    """Run a packed IMAGE (.bin or image folder) on the machine.
 
     Example: python -m scripts.simulate build/pack/image.bin --config tiny --out build/after.bin
+
+    Exit code: 0 done, 1 an error of the machine or the simulator, 2 bad input.
     """
-    cfg = load(name)
-    if fast:
-        cfg = cfg.override(LAGGY=0)
-    data = image.read_bytes()
+    try:
+        cfg = load(name)
+        if fast:
+            cfg = cfg.override(LAGGY=0)
+        data = image_bytes(image)
+        if not data or len(data) % cfg.line_bytes:
+            raise LoasError(f"{image}: {len(data)} bytes are not legal: must be lines of {cfg.line_bytes} bytes (truncated?)")
+        if out:
+            check_writable(out)
+    except LoasError as err:
+        click.echo(f"error: {err}", err=True)
+        sys.exit(2)
     try:
         program = build(cfg, len(data), say=click.echo)
         result = run(program, cfg, data, latency=latency, stall=stall, seed=seed, timeout=timeout,
@@ -268,7 +313,11 @@ def main(image: Path, name: str, fast: bool, latency: int, stall: int, seed: int
     if not result.ok:
         sys.exit(1)
     if out:
-        out.write_bytes(result.memory)
+        try:
+            write_whole(out, result.memory)
+        except LoasError as err:
+            click.echo(f"error: {err}", err=True)
+            sys.exit(1)
 
 
 if __name__ == "__main__":

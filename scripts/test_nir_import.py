@@ -158,7 +158,7 @@ def test_sidecar_and_graph_must_match() -> None:
 
 def test_damaged_files(tmp_path: Path) -> None:
     path = tmp_path / "net.nir"
-    with pytest.raises(NirError, match="no such file"):
+    with pytest.raises(NirError, match="cannot be read: No such file"):
         read_nir(path)
     path.write_bytes(b"not hdf5")
     with pytest.raises(NirError, match="net.json: cannot be read"):
