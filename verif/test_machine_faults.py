@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import cocotb
 import numpy as np
 import pytest
-from cocotb.triggers import ClockCycles, ReadOnly, RisingEdge, ValueChange
+from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, ValueChange
 
 from lib.networks import Job
 from lib.system import BASE, DESC, ERR, HEAD, TB, launch, poke, poke_desc
@@ -284,6 +284,168 @@ async def random_words(dut) -> None:  # type: ignore[no-untyped-def]
     dut._log.info(f"{FAULTS} faults ended: {dict(tb.seen)}")
     expected = {"NONE", "BAD_IMAGE", "BAD_CONFIG", "BAD_DESC", "POINTER", "FIBER_A", "FIBER_B"}
     assert FAULTS < 200 or expected <= set(tb.seen), f"these errors never came: {expected - set(tb.seen)}"
+
+
+async def error_of(tb: Faults, what: str) -> tuple[str, int]:
+    """Waits for the end of a run that must be an error, and for the silence after it."""
+    await tb.wait(300_000)
+    status, code, at = await tb.read("STATUS"), await tb.read("ERR_CODE"), await tb.read("ERR_ADDR")
+    assert status & 7 == 4 and code, f"{what}: STATUS {status:#x}, error {code}"
+    await tb.silence(what)
+    tb.judge(what)
+    return NAMES[code], at
+
+
+@cocotb.test(timeout_time=1000, timeout_unit="ms")
+async def table_of_layers(dut) -> None:  # type: ignore[no-untyped-def]
+    """desc_offset and num_layers out of range, and in range but wrong."""
+    tb = await faults(dut)
+    good = next(g for g in tb.goods if len(descriptors(g.job.image)) == 2)
+    image, size = good.job.image, len(good.job.image)
+    place, number = 4 * HEAD["desc_offset"], 4 * HEAD["num_layers"]
+    base = struct.unpack_from("<I", image, place)[0]
+    cases: list[tuple[int, int, str, int | None, int]] = [
+        *((place, value, "BAD_IMAGE", place, 0) for value in (base + 4, base + 32, 1 << 31, 0xFFFFFFC0, 0xFFFFFFFF)),
+        *((place, value, "POINTER", value, 0) for value in (-(-size // 64) * 64, 1 << 30, 0x7FFFFFC0)),
+        (place, 0, "BAD_DESC", None, 0),            # the header is no descriptor
+        (place, base + 64, "BAD_DESC", None, 1),    # runs the second layer as the first
+        *((number, value, "BAD_IMAGE", number, 0) for value in (0, 65536, 1 << 31, 0xFFFFFFFF)),
+        *((number, value, "BAD_DESC", None, 2) for value in (3, 65535)),
+    ]  # fmt: skip
+    for offset, value, name, at, layer in cases:
+        what = f"word at {offset:#x} = {value:#x}"
+        if value % (1 << 32) == base + 64:
+            assert await tb.damaged(poke(image, offset, value), what) in ("BAD_DESC", "FIBER_A", "FIBER_B", "POINTER"), what
+        else:
+            got = await tb.damaged(poke(image, offset, value), what)
+            assert got == name, f"{what}: {got}, expected {name}"
+            assert at is None or await tb.read("ERR_ADDR") == at, what
+            assert await tb.read("ERR_LAYER") == layer, what
+        await tb.again(good, what)
+
+
+@cocotb.test(timeout_time=1000, timeout_unit="ms")
+async def late_beats(dut) -> None:  # type: ignore[no-untyped-def]
+    """SLVERR and DECERR on any beat of a read burst: the address is the line's."""
+    tb = await faults(dut)
+    line, width = tb.cfg.line_bytes, tb.cfg.AXI_W // 8
+    for good in tb.goods[:4]:
+        desc = descriptors(good.job.image)[-1]
+        for place in (0, struct.unpack_from("<I", good.job.image, 4 * HEAD["desc_offset"])[0], desc["block_table"], desc["b_base"]):
+            beat = tb.rng.randrange(1, line // width)
+            what = f"beat {beat} of the line at {place:#x}"
+            tb.weather()
+            dut.err_resp.value, dut.err_addr.value = tb.rng.choice([2, 3]), BASE + place // line * line + beat * width
+            dut.err_en.value = 1
+            await tb.begin(good.job.image)
+            assert await error_of(tb, what) == ("BUS_READ", place // line * line), what
+            dut.err_en.value = 0
+            await tb.again(good, what)
+
+
+@cocotb.test(timeout_time=2000, timeout_unit="ms")
+async def random_bus_faults(dut) -> None:  # type: ignore[no-untyped-def]
+    """A word of the memory that answers with an error: an error at its line or burst, or nobody touched it."""
+    tb = await faults(dut)
+    line, seen = tb.cfg.line_bytes, Counter[str]()
+    for number in range(FAULTS // 4):
+        good = tb.rng.choice(tb.goods)
+        at = tb.rng.randrange(0, len(good.job.image), 4)
+        what = f"bus fault {number}, {good.job}, {at:#x}"
+        dut.latency.value = tb.rng.choice([0, 1, 5, 20])
+        dut.stall_percent.value = tb.rng.choice([0, 0, 30])
+        dut.err_resp.value, dut.err_addr.value, dut.err_en.value = tb.rng.choice([2, 3]), BASE + at, 1
+        await tb.begin(good.job.image)
+        await tb.wait(300_000)
+        status, code, place = await tb.read("STATUS"), await tb.read("ERR_CODE"), await tb.read("ERR_ADDR")
+        name = NAMES[code]
+        seen[name] += 1
+        if name == "NONE":
+            assert status == 2, what
+        elif name == "BUS_READ":
+            assert place == at // line * line, f"{what}: {name} at {place:#x}"
+        else:
+            assert name == "BUS_WRITE" and place <= at < place + 1024, f"{what}: {name} at {place:#x}"
+        await tb.silence(what)
+        tb.judge(what)
+        dut.err_en.value = 0
+        await tb.again(tb.rng.choice(tb.goods), what)
+    dut._log.info(f"bus faults ended: {dict(seen)}")
+
+
+@cocotb.test(timeout_time=1000, timeout_unit="ms")
+async def reset_while_draining(dut) -> None:  # type: ignore[no-untyped-def]
+    """Soft resets and starts while the bus still owes answers: nothing of it is seen later."""
+    tb = await faults(dut)
+    drained = 0
+    for number in range(24):
+        what = f"reset {number}"
+        good, other = tb.rng.choice(tb.goods), tb.rng.choice(tb.goods)
+        dut.latency.value = tb.rng.choice([100, 300])
+        dut.stall_percent.value = tb.rng.choice([0, 50])
+        await tb.begin(good.job.image)
+        await ClockCycles(dut.clk, tb.rng.randint(20, 1500))
+        error = number % 3 == 0 and not int(dut.irq.value)
+        if error:  # a bus error first, then soft resets in its drain
+            dut.err_resp.value, dut.err_addr.value, dut.err_en.value = 2, int(dut.m_axi_araddr.value), 1
+            await First(RisingEdge(dut.irq), ClockCycles(dut.clk, 3000))
+        else:
+            await tb.write("CTRL", 2)
+        tb.watch.quiet = not await tb.read("STATUS") & 1
+        drained += await tb.read("STATUS") >> 3 & 1
+        for _ in range(tb.rng.randint(1, 3)):
+            await tb.write("CTRL", 2)
+            assert await tb.read("STATUS") & 7 == 0, what
+        tb.watch.quiet = True
+        dut.err_en.value = 0
+        await tb.write("IRQ_STATUS", 3)
+        if number % 2:
+            await tb.silence(what)
+            await tb.again(other, what)
+        else:  # the next image starts at once: its requests come when the old answers have
+            tb.watch.quiet = False
+            tb.watch.size = max(len(good.job.image), len(other.job.image))
+            dut.latency.value = 5
+            await tb.load(other.job.image)
+            await tb.write("CTRL", tb.rng.choice([1, 3]))
+            await tb.wait(300_000)
+            assert await tb.read("STATUS") == 2, what
+            left = np.frombuffer(await tb.dump(), np.uint8)
+            assert not ((left != other.left) & other.same).any(), what
+        tb.judge(what)
+    assert drained >= 8, f"only {drained} of 24 runs were met while draining"
+
+
+@cocotb.test(timeout_time=1000, timeout_unit="ms")
+async def hang_while_draining(dut) -> None:  # type: ignore[no-untyped-def]
+    """The bus stops while the machine drains: not busy, a start meanwhile times out, and works once the bus answers."""
+    tb = await faults(dut)
+    await tb.write("WATCHDOG", 400)
+    for number in range(8):
+        what = f"hang {number}"
+        good = tb.rng.choice(tb.goods)
+        dut.latency.value = 50
+        await tb.begin(good.job.image)
+        while not int(dut.axi_busy.value):
+            await ClockCycles(dut.clk, 1)
+        await ClockCycles(dut.clk, tb.rng.randint(1, 40))
+        dut.hang.value = 1
+        await tb.write("CTRL", 2)
+        tb.watch.quiet = True
+        assert await tb.read("STATUS") & 1 == 0, what
+        if not await tb.read("STATUS") & 8:  # nothing was on its way
+            dut.hang.value = 0
+            continue
+        await tb.write("CTRL", 1)
+        assert await tb.read("STATUS") & 1, what
+        await tb.wait(3000)
+        assert await tb.read("ERR_CODE") == ERR["WATCHDOG"], what
+        assert await tb.read("ERR_ADDR") < len(good.job.image), what
+        assert await tb.read("STATUS") & 0xD == 0xC, f"{what}: not busy, error, draining"
+        dut.hang.value = 0
+        await tb.silence(what)
+        tb.judge(what)
+        await tb.again(good, what)
 
 
 VARIANTS: dict[str, dict[str, int]] = {"tiny": {}, "fast": {"LAGGY": 0}}
