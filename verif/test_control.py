@@ -155,6 +155,22 @@ async def bad_header(dut) -> None:  # type: ignore[no-untyped-def]
         await tb.expect(None, "the next start")
 
 
+@cocotb.test(timeout_time=10, timeout_unit="ms")
+async def window(dut) -> None:  # type: ignore[no-untyped-def]
+    """The window is as large as asked for, but for 2^31 bytes and the end of the bus addresses."""
+    tb = TB(dut)
+    await tb.reset()
+    top = 1 << 32
+    for base, size in [(0, top - 1), (0, top >> 1), (0, 0), (top >> 1, top - 1), ((top >> 1) + 4096, top >> 1), (top - 4096, SIZE),
+                       (top - SIZE, SIZE), (top - SIZE - 4096, SIZE), (top - SIZE + 4096, SIZE), (0x40000000, SIZE)]:  # fmt: skip
+        dut.image_base_in.value, dut.image_size_in.value = base, size
+        tb.image({"size": min(SIZE, top - base)})
+        want = min(size, top >> 1, top - base)
+        good = want >= min(SIZE, top - base)
+        await tb.expect(None if good else (ERRORS["BAD_IMAGE"], 4 * IMAGE["header"]["size"]["word"], 0), (hex(base), hex(size)))
+        assert int(dut.image_base.value) == base and int(dut.image_size.value) == want, f"base {base:#x}, size {size:#x}"
+
+
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def bad_descriptor(dut) -> None:  # type: ignore[no-untyped-def]
     tb = TB(dut)

@@ -314,6 +314,8 @@ module loas_control #(
     wire rec_last = chunk_reg == CHUNKS[5:0] - 6'd1;
     wire begin_run = (state_next == S_SETTLE) & ((state_reg == S_IDLE) | (state_reg == S_DRAIN));
     wire last_layer = layers_reg == 16'd0;
+    // the window ends after 2^31 bytes, and at the last bus address: no access may wrap to address 0
+    wire [31:0] room = image_base_in[31] ? 32'd0 - image_base_in : 32'h8000_0000;
 
     always @* begin
         state_next = state_reg;
@@ -463,7 +465,7 @@ module loas_control #(
             layer_reg    <= 16'd0;
             rec_addr_reg <= 32'd0;
             base_reg     <= image_base_in;
-            size_reg     <= image_size_in[31] ? 32'h8000_0000 : image_size_in;
+            size_reg     <= image_size_in > room ? room : image_size_in;
         end else if (start & ~running) begin
             pending_reg <= 1'b1;
         end
