@@ -10,7 +10,8 @@
 //
 // Contract: a task is s_cols columns of cfg_chunks chunks each; tasks use row banks 0, 1, 0, 1, ... B's mask chunks come at
 // b_*, column after column, b_last with the task's last. The lines of its weights come at w_*, w_last with the last one, none
-// for a task without weights; its first weight is in place s_start of the first line, the one behind its last in s_end.
+// for a task without weights; its first weight is in place s_start of the first line (or of a later one: then lines in front are
+// passed), the one behind its last in s_end.
 // Out, in order: an entry for each match, and one without where a column's end does not go with a match. e_col_last and
 // e_task_last mark the ends; the task's end comes when all its lines are used up. e_weight has no meaning without a match.
 // Where the word is: LAGGY: e_loc = {chunk, slice, ones of A's slice below the match}; FAST: e_loc = index of the word.
@@ -100,7 +101,7 @@ module loas_join #(
     reg                f0_bank_reg;
     reg                f0_first_reg;     // first chunk of the task
     reg [CHUNKS_W-1:0] f0_chunk_reg;
-    reg [10:0]         f0_cols_reg;      // columns left
+    reg [9:0]          f0_cols_reg;      // columns left, 0: 1024
     reg [POS_W-1:0]    f0_start_reg;
     reg [POS_W-1:0]    f0_end_reg;
 
@@ -109,8 +110,10 @@ module loas_join #(
     wire f0_here     = complete[f0_bank_reg]
                     || (LAGGY != 0 && ld_valid && ld_bank == f0_bank_reg && f0_chunk_reg < ld_masks);
     wire f0_col_end  = f0_chunk_reg + 1'b1 == cfg_chunks;
-    wire f0_task_end = f0_col_end && f0_cols_reg == 11'd1;
+    wire f0_task_end = f0_col_end && f0_cols_reg == 10'd1;
     wire f0_fire     = f0_valid_reg && f0_here && (!f1_valid_reg || f1_fire);
+
+    wire unused_cols = s_cols[10];
 
     assign s_ready       = !f0_valid_reg || (f0_fire && f0_task_end);
     assign mask_rd_en    = f0_fire;
@@ -123,7 +126,7 @@ module loas_join #(
             f0_bank_reg  <= !f0_bank_reg;
             f0_first_reg <= 1'b1;
             f0_chunk_reg <= {CHUNKS_W{1'b0}};
-            f0_cols_reg  <= s_cols;
+            f0_cols_reg  <= s_cols[9:0];
             f0_start_reg <= s_start;
             f0_end_reg   <= s_end;
         end else if (f0_fire) begin
@@ -376,8 +379,8 @@ module loas_join #(
 
     assign ev_match        = f2_step && f2_any;
     assign ev_empty        = f2_step && !f2_any;
-    assign ev_stall_weight = f2_stuck && !f4_go;
-    assign ev_blocked      = f2_stuck && f4_go;
+    assign ev_stall_weight = f2_stuck && !ev_blocked;
+    assign ev_blocked      = f2_stuck && f4_go && !e_ready;
     assign ev_stall_b      = !f2_valid_reg && f1_valid_reg;
     assign ev_stall_a      = !f2_valid_reg && !f1_valid_reg && f0_valid_reg;
     assign ev_idle         = !f2_valid_reg && !f1_valid_reg && !f0_valid_reg;

@@ -10,7 +10,8 @@
 // correction accumulators of the timesteps without a spike, and at the column's end O[t] = pseudo - correction[t].
 //
 // Contract: s_* is the stream of loas_join; an entry is taken each cycle while the FIFOs have room. m_*: the T sums of each column,
-// m_last with the task's last. A finished column's pseudo sum waits in a FIFO, so that the next column starts at once.
+// m_last with the task's last. A finished column's pseudo sum waits beside its last weight, so that the next column starts
+// at once.
 // Stages: C0 reads the sums of the slices, C1 the word, C2 corrects. They stop together while C2 ends a column and m is not taken.
 // Widths: the packer bounds the sum of |w| of a column, so every sum of a subset fits ACC_W. Sums that wrap come out right as
 // long as O[t] fits.
@@ -72,14 +73,12 @@ module loas_join_laggy #(
 
     wire pos_ready, pos_valid, pop;
     wire weight_ready, weight_valid;
-    wire pseudo_ready, pseudo_valid, pseudo_pop;
     wire [POS_W-1:0]    pos;
     wire [WEIGHT_W-1:0] weight;
-    wire [ACC_W-1:0]    pseudo_sum;
+    wire [ACC_W-1:0]    c0_pseudo;
     wire [LEVEL_W-1:0]  unused_pos_level, unused_weight_level;
-    wire [$clog2(FIFO_DEPTH+3)-1:0] unused_pseudo_level;
 
-    assign s_ready = pos_ready;   // the others then have room too: weights are in step, ends of columns fewer
+    assign s_ready = pos_ready;   // weights are in step
 
     always @(posedge clk) begin
         if (push) pseudo_reg <= s_col_last ? {ACC_W{1'b0}} : pseudo;
@@ -92,17 +91,11 @@ module loas_join_laggy #(
         .m_valid(pos_valid), .m_ready(pop), .m_data(pos), .level(unused_pos_level)
     );
 
-    loas_fifo #(.W(WEIGHT_W), .DEPTH(FIFO_DEPTH)) weight_fifo_inst (
+    // with each weight the sum up to it: the last of a column has the column's
+    loas_fifo #(.W(ACC_W + WEIGHT_W), .DEPTH(FIFO_DEPTH)) weight_fifo_inst (
         .clk(clk), .rst(rst),
-        .s_valid(push), .s_ready(weight_ready), .s_data(s_weight),
-        .m_valid(weight_valid), .m_ready(pop), .m_data(weight), .level(unused_weight_level)
-    );
-
-    // an end of a column may be in the FIFO, in C1 or in C2
-    loas_fifo #(.W(ACC_W), .DEPTH(FIFO_DEPTH + 2)) pseudo_fifo_inst (
-        .clk(clk), .rst(rst),
-        .s_valid(push && s_col_last), .s_ready(pseudo_ready), .s_data(pseudo),
-        .m_valid(pseudo_valid), .m_ready(pseudo_pop), .m_data(pseudo_sum), .level(unused_pseudo_level)
+        .s_valid(push), .s_ready(weight_ready), .s_data({pseudo, s_weight}),
+        .m_valid(weight_valid), .m_ready(pop), .m_data({c0_pseudo, weight}), .level(unused_weight_level)
     );
 
     // ------------------------------------------------------------------------------------------- C0: sums of the slices
@@ -129,6 +122,7 @@ module loas_join_laggy #(
     reg [SLICE_AW-1:0] c1_slice_reg;
     reg [SLICE_B-1:0]  c1_count_reg;
     reg [WEIGHT_W-1:0] c1_weight_reg;
+    reg [ACC_W-1:0]    c1_pseudo_reg;
 
     wire [BASE_W-1:0] base = base_rd_data[c1_slice_reg*BASE_W +: BASE_W];
 
@@ -142,6 +136,7 @@ module loas_join_laggy #(
     reg                c2_col_last_reg;
     reg                c2_task_last_reg;
     reg [WEIGHT_W-1:0] c2_weight_reg;
+    reg [ACC_W-1:0]    c2_pseudo_reg;
 
     always @(posedge clk) begin
         if (go) begin
@@ -153,11 +148,13 @@ module loas_join_laggy #(
             c1_slice_reg     <= c0_slice;
             c1_count_reg     <= c0_count;
             c1_weight_reg    <= weight;
+            c1_pseudo_reg    <= c0_pseudo;
             c2_valid_reg     <= c1_valid_reg;
             c2_match_reg     <= c1_match_reg;
             c2_col_last_reg  <= c1_col_last_reg;
             c2_task_last_reg <= c1_task_last_reg;
             c2_weight_reg    <= c1_weight_reg;
+            c2_pseudo_reg    <= c1_pseudo_reg;
         end
         if (rst) begin
             c1_valid_reg <= 1'b0;
@@ -172,9 +169,9 @@ module loas_join_laggy #(
 
     wire c2_end = c2_valid_reg && c2_col_last_reg;
     wire c2_go  = c2_valid_reg && go;
+    wire done   = c2_end && go;
 
     assign go            = !c2_end || !m_valid_reg || m_ready;
-    assign pseudo_pop    = c2_end && go;
     assign ev_correction = c2_go && c2_match_reg && !(&word_rd_data);
 
     genvar t;
@@ -185,15 +182,15 @@ module loas_join_laggy #(
                                  + (off ? {{(ACC_W-WEIGHT_W){c2_weight_reg[WEIGHT_W-1]}}, c2_weight_reg} : {ACC_W{1'b0}});
             always @(posedge clk) begin
                 if (c2_go) fix_reg[t*ACC_W +: ACC_W] <= c2_col_last_reg ? {ACC_W{1'b0}} : sum;
-                if (c2_go && c2_col_last_reg) m_sum_reg[t*ACC_W +: ACC_W] <= pseudo_sum - sum;
+                if (done) m_sum_reg[t*ACC_W +: ACC_W] <= c2_pseudo_reg - sum;
                 if (rst) fix_reg[t*ACC_W +: ACC_W] <= {ACC_W{1'b0}};
             end
         end
     endgenerate
 
     always @(posedge clk) begin
-        if (pseudo_pop) m_last_reg <= c2_task_last_reg;
-        m_valid_reg <= pseudo_pop || (m_valid_reg && !m_ready);
+        if (done) m_last_reg <= c2_task_last_reg;
+        m_valid_reg <= done || (m_valid_reg && !m_ready);
         if (rst) m_valid_reg <= 1'b0;
     end
 
@@ -201,8 +198,8 @@ module loas_join_laggy #(
     assign m_last  = m_last_reg;
     assign m_sum   = m_sum_reg;
 
-    // match and weight FIFO are in step; a column that ends in C2 has put its pseudo sum into the third
-    wire unused_ok = &{1'b0, weight_ready, weight_valid, pseudo_ready, pseudo_valid};
+    // match and weight FIFO are in step
+    wire unused_ok = &{1'b0, weight_ready, weight_valid};
 
 endmodule
 
