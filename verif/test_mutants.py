@@ -7,8 +7,8 @@ import pytest
 
 from scripts import mutants
 
-SOME = ("tie at the threshold does not fire", "truncation for floor",
-        "laggy: carry between slices dropped")
+SOME = ("tie at the threshold does not fire", "truncation for floor", "laggy: carry between slices dropped",
+        "correction doubled")
 
 
 def test_list() -> None:
@@ -29,7 +29,7 @@ def test_journal(tmp_path: Path) -> None:
     assert mutants.Journal(file, "other").found == {"key": "other"}
 
 
-@pytest.mark.parametrize("block", ["plif", "prefix"])
+@pytest.mark.parametrize("block", ["plif", "prefix", "join"])
 def test_unmutated(block: str, tmp_path: Path) -> None:
     assert mutants.run_hand(mutants.load()[0][block], None, tmp_path / block)
 
