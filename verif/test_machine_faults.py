@@ -69,7 +69,7 @@ class Watch:
         while True:
             await ValueChange(dut.m_axi_araddr)
             await ReadOnly()
-            if int(dut.m_axi_arvalid.value):
+            if int(dut.m_axi_arvalid.value) and not int(dut.rst.value):
                 self.look("read", int(dut.m_axi_araddr.value) - BASE, line)
 
     async def writes(self) -> None:
@@ -77,7 +77,7 @@ class Watch:
         while True:
             await ValueChange(dut.m_axi_awaddr)
             await ReadOnly()
-            if int(dut.m_axi_awvalid.value):
+            if int(dut.m_axi_awvalid.value) and not int(dut.rst.value):
                 self.look("write", int(dut.m_axi_awaddr.value) - BASE, (int(dut.m_axi_awlen.value) + 1) * width)
 
 
