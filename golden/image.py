@@ -23,7 +23,7 @@ from golden import fiber
 from golden.config import SPEC_DIR, Config
 from golden.errors import LoasError
 from golden.fiber import FiberError, align
-from golden.layer import Layer, NetworkError, as_spikes
+from golden.layer import Conv, Layer, NetworkError, as_spikes
 from golden.network import Network, check_inputs
 
 Memory = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
@@ -40,10 +40,11 @@ VERSION: int = _IMAGE["version"]
 MAGIC: int = _IMAGE["magic"]
 HEADER: dict[str, int] = {name: f["word"] for name, f in _IMAGE["header"].items()}
 DESCRIPTOR: dict[str, int] = {name: f["word"] for name, f in _IMAGE["descriptor"].items()}
+WALK: dict[str, int] = {name: f["word"] for name, f in _IMAGE["walk"].items()}
 CONTROL: dict[str, tuple[int, int]] = {name: (f["lsb"], f["width"]) for name, f in _IMAGE["control"].items()}
 COUNTERS: dict[str, int] = {name: f["index"] for name, f in _spec("registers.toml")["counters"].items()}
-KIND_FULL, TAG = 1, 0x10A5
-HEADER_BYTES = DESCRIPTOR_BYTES = 64
+KIND_FULL, KIND_CONV, TAG = 1, 2, 0x10A5
+HEADER_BYTES = DESCRIPTOR_BYTES = WALK_BYTES = 64
 BLOCK_BYTES = 16
 PERF_BYTES = 8 * 16
 
@@ -63,7 +64,7 @@ class Region:
 
 @dataclass
 class LayerLayout:
-    """Where one layer lies in an image; the fields are those of its descriptor."""
+    """Where one layer lies in an image; the fields are those of its descriptor, and the geometry of its walk record."""
 
     m: int
     k: int
@@ -74,6 +75,7 @@ class LayerLayout:
     drop_once: bool
     block_cols: int
     tile_rows: int
+    conv: Conv | None = None
     a_base: int = 0
     a_stride: int = 0
     block_table: int = 0
@@ -82,6 +84,7 @@ class LayerLayout:
     out_base: int = 0
     out_stride: int = 0
     perf_ptr: int = 0
+    walk: int = 0
     blocks: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     @property
@@ -89,17 +92,51 @@ class LayerLayout:
         """Blocks of columns."""
         return -(-self.n // self.block_cols)
 
+    @property
+    def inputs(self) -> int:
+        """Columns of an input row: K, or the channels of a pixel."""
+        return self.conv.cin if self.conv else self.k
+
+    @property
+    def rows_in(self) -> int:
+        """Input rows."""
+        return self.m // self.conv.pixels_out * self.conv.pixels_in if self.conv else self.m
+
+    def walk_words(self, cfg: Config) -> list[int]:
+        """The 16 words of the walk record of a convolution."""
+        c = self.conv
+        assert c is not None
+        row = c.in_w * self.a_stride
+        values = {
+            "kernel": c.kh | c.kw << 8 | c.stride_y << 16 | c.stride_x << 24,
+            "out_size": c.out_h | c.out_w << 16,
+            "in_size": c.in_h | c.in_w << 16,
+            "pad": c.pad_top | c.pad_left << 8 | c.padded(cfg.SLICE_W).cin // cfg.SLICE_W << 16,
+            "step_x": c.stride_x * self.a_stride,
+            "step_y": c.stride_y * row,
+            "row_bytes": row,
+            "image_bytes": c.in_h * row,
+            "start": self.a_base - c.pad_top * row - c.pad_left * self.a_stride,
+        }
+        return _sealed_words(WALK, values)
+
     def words(self) -> list[int]:
         """The 16 words of the descriptor."""
-        control = {"kind": KIND_FULL, "readout": self.readout, "soft": self.soft, "drop_once": self.drop_once, "tag": TAG}
+        kind = KIND_CONV if self.conv else KIND_FULL
+        control = {"kind": kind, "readout": self.readout, "soft": self.soft, "drop_once": self.drop_once, "tag": TAG}
         values = {name: getattr(self, name) for name in DESCRIPTOR if hasattr(self, name)}
         values["control"] = sum(int(v) << CONTROL[name][0] for name, v in control.items())
         values["neuron"] = self.leak | self.block_cols << 16
-        words = [0] * 16
-        for name, value in values.items():
-            words[DESCRIPTOR[name]] = int(value)
-        words[DESCRIPTOR["checksum"]] = -sum(words) % (1 << 32)
-        return words
+        return _sealed_words(DESCRIPTOR, values)
+
+
+def _sealed_words(table: dict[str, int], values: dict[str, int]) -> list[int]:
+    """The 16 words of a record, modulo 2^32, with the checksum that makes them add up to zero."""
+    words = [0] * 16
+    for name, value in values.items():
+        words[table[name]] = int(value) % (1 << 32)
+    words[table["checksum"]] = -sum(words) % (1 << 32)
+    return words
 
 
 @dataclass
@@ -120,7 +157,7 @@ class Image:
     Attributes:
         cfg: Configuration it is for.
         network: Its network; layers are called layer0, layer1, ...
-        spikes: (M, K, T) uint8 input spikes.
+        spikes: (M, K, T) uint8 input spikes; rows are pixels where the first layer is a convolution.
         layout: Where everything lies.
     """
 
@@ -142,7 +179,7 @@ def choose_tiling(layer: Layer, m: int, cfg: Config) -> tuple[int, int]:
 
     Args:
         layer: The layer.
-        m: Rows.
+        m: Output rows.
         cfg: For NUM_TPPES, SLICE_W, NUM_SLOTS and OUT_ENTRIES.
 
     Returns:
@@ -181,7 +218,7 @@ def write_image(
 
     Args:
         network: Layers; every column is checked against overflow.
-        spikes: (M, K, T) input spikes, 0 or 1.
+        spikes: (M, K, T) input spikes, 0 or 1; (pixels of all images, channels, T) before a convolution.
         cfg: The machine it is for.
         tilings: (block columns, tile rows) of each layer, by default :func:`choose_tiling`.
         layer_done: Called after each layer, for progress.
@@ -190,17 +227,20 @@ def write_image(
         The image; output and performance regions are zero.
 
     Raises:
-        NetworkError: Sizes do not fit the configuration, or the image would reach 2^31 bytes.
+        NetworkError: Sizes do not fit the configuration, rows are no whole images, or the image would reach 2^31 bytes.
         BoundError: A column could overflow.
     """
     spikes = as_spikes("input spikes", spikes)
     check_inputs(network, spikes)
     network.check(cfg)
-    m = spikes.shape[0]
-    if m >= 1 << 24:
-        raise NetworkError(f"input spikes: M = {m} is not legal: must be 1 to {(1 << 24) - 1}")
+    if spikes.shape[0] >= 1 << 24:
+        raise NetworkError(f"input spikes: M = {spikes.shape[0]} is not legal: must be 1 to {(1 << 24) - 1}")
+    counts = network.rows(spikes.shape[0])
+    for layer, m in zip(network.layers, counts, strict=True):
+        if m >= 1 << 24:
+            raise NetworkError(f"{network.name}: {layer.name}: M = {m} output rows are not legal: must be 1 to {(1 << 24) - 1}")
     if tilings is None:
-        tilings = [choose_tiling(layer, m, cfg) for layer in network.layers]
+        tilings = [choose_tiling(layer, m, cfg) for layer, m in zip(network.layers, counts, strict=True)]
     line = cfg.line_bytes
     position = align(HEADER_BYTES, max(64, line))
 
@@ -213,28 +253,31 @@ def write_image(
     desc_offset = take(DESCRIPTOR_BYTES * len(network.layers), max(64, line))
     layouts: list[LayerLayout] = []
     data: list[npt.NDArray[np.uint8]] = []
-    for layer, (cols, rows) in zip(network.layers, tilings, strict=True):
-        lay = LayerLayout(m, layer.k, layer.n, layer.leak, layer.soft, layer.readout, layer.drop_once, cols, rows)
+    for layer, m, (cols, rows) in zip(network.layers, counts, tilings, strict=True):
+        weights = layer.conv.pad_weights(layer.weights, cfg.SLICE_W) if layer.conv else layer.weights
+        lay = LayerLayout(m, len(weights), layer.n, layer.leak, layer.soft, layer.readout, layer.drop_once, cols, rows, layer.conv)
         _check_tiling(lay, cfg, layer.name)
-        packed, table = fiber.compress_blocks(layer.weights, layer.bias, layer.threshold, cols, cfg)
+        packed, table = fiber.compress_blocks(weights, layer.bias, layer.threshold, cols, cfg)
         lay.block_table = take(BLOCK_BYTES * lay.num_blocks)
         lay.b_base = take(packed.size)
         lay.b_end = lay.b_base + align(packed.size, line)
         for i, (start, nnz) in enumerate(table):
             width = min(cols, layer.n - i * cols)
-            to_masks, to_weights, _ = fiber.block_bytes(width, layer.k, nnz, cfg)
+            to_masks, to_weights, _ = fiber.block_bytes(width, lay.k, nnz, cfg)
             at = lay.b_base + start
             lay.blocks.append((at, at + to_masks, at + to_weights, nnz))
+        if lay.conv:
+            lay.walk = take(WALK_BYTES, max(64, line))
         layouts.append(lay)
         data.append(packed)
         if layer_done:
             layer_done()
-    stride = fiber.row_stride(network.layers[0].k, cfg)
-    base = take(m * stride)
+    stride = fiber.row_stride(layouts[0].inputs, cfg)
+    base = take(len(spikes) * stride)
     for lay in layouts:
         lay.a_base, lay.a_stride = base, stride
         stride = fiber.readout_stride(lay.n, cfg) if lay.readout else fiber.row_stride(lay.n, cfg)
-        base = take(m * stride)
+        base = take(lay.m * stride)
         lay.out_base, lay.out_stride = base, stride
     for lay in layouts:
         lay.perf_ptr = take(PERF_BYTES)
@@ -250,7 +293,8 @@ def write_image(
     first, last = layouts[0], layouts[-1]
     header = {
         "magic": MAGIC, "version": VERSION, "size": position, "desc_offset": desc_offset, "num_layers": len(layouts),
-        "input_offset": first.a_base, "input_rows": m, "output_offset": last.out_base,
+        "input_offset": first.a_base, "input_rows": first.rows_in, "output_offset": last.out_base,
+        "input_channels": first.conv.cin if first.conv else 0,
         **{f"config{i}": word for i, word in enumerate(cfg.image_words)},
     }  # fmt: skip
     words = np.zeros(16, "<u4")
@@ -261,6 +305,8 @@ def write_image(
     for lay, packed in zip(layouts, data, strict=True):
         put(lay.block_table, np.array(lay.blocks, "<u4"))
         put(lay.b_base, packed)
+        if lay.conv:
+            put(lay.walk, np.array(lay.walk_words(cfg), "<u4"))
     put(first.a_base, fiber.compress_rows(spikes, cfg, first.a_stride))
     words[HEADER["crc"]] = zlib.crc32(image.data)
     put(0, words)
@@ -316,7 +362,7 @@ def _header_words(data: Memory) -> list[int]:
 
 
 def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = True) -> Layout:
-    """Checks header, descriptors and block tables.
+    """Checks header, descriptors, walk records and block tables.
 
     Args:
         data: The whole image, or a memory dump after a run (``verify_crc=False``).
@@ -352,7 +398,7 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
         struct.pack_into("<I", zeroed, 4 * HEADER["crc"], 0)
         crc = zlib.crc32(np.frombuffer(data, np.uint8)[HEADER_BYTES:].data, zlib.crc32(zeroed))
         need_head("crc", head("crc") == crc, f"{crc:#010x}, the CRC-32 of the content")
-    for word in range(13, 16):
+    for word in range(14, 16):
         if words[word]:
             refuse(4 * word, f"header word {word}", words[word], "0")
     count = head("num_layers")
@@ -363,6 +409,7 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
     table = np.frombuffer(data, "<u4", 16 * count, desc).reshape(count, 16)
     regions = [Region("header", 0, HEADER_BYTES), Region("descriptors", desc, desc + DESCRIPTOR_BYTES * count)]
     layers: list[LayerLayout] = []
+    images = 0  # known from the first convolution on
     for index in range(count):
         at = desc + DESCRIPTOR_BYTES * index
         d = {name: int(table[index, word]) for name, word in DESCRIPTOR.items()}
@@ -376,7 +423,7 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
         bits = {name: d["control"] >> lsb & ((1 << width) - 1) for name, (lsb, width) in CONTROL.items()}
         defined = sum(((1 << width) - 1) << lsb for lsb, width in CONTROL.values())
         need("control", bits["tag"] == TAG, f"tagged {TAG:#x} in bits 31:16")
-        need("control", bits["kind"] == KIND_FULL, "of kind 1 in bits 7:0, fully connected")
+        need("control", bits["kind"] in (KIND_FULL, KIND_CONV), "of kind 1 (fully connected) or 2 (convolution) in bits 7:0")
         need("control", d["control"] & ~defined == 0, "zero in undefined bits")
         readout = bool(bits["readout"])
         need("control", not (readout and (bits["soft"] or bits["drop_once"])), "without soft and drop_once in a readout")
@@ -388,34 +435,52 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
         leak = d["neuron"] & 0x1FF
         need("neuron", leak <= 256, "a leak of 0 to 256 in bits 8:0")
         need("neuron", d["neuron"] >> 9 & 0x7F == 0, "zero in bits 15:9")
-        need("reserved", d["reserved"] == 0, "0")
         lay = LayerLayout(d["m"], d["k"], d["n"], leak, bool(bits["soft"]), readout, bool(bits["drop_once"]),
                           d["neuron"] >> 16, d["tile_rows"])  # fmt: skip
         _check_tiling(lay, cfg, f"layer {index}", at)
-        for name in ("a_base", "a_stride", "block_table", "b_base", "b_end", "out_base", "out_stride", "perf_ptr"):
-            step = 16 if name == "block_table" else line
+        for name in ("a_base", "a_stride", "block_table", "b_base", "b_end", "out_base", "out_stride", "perf_ptr", "walk"):
+            step = {"block_table": 16, "walk": 64}.get(name, line)
             need(name, d[name] % step == 0 and d[name] <= size, f"a multiple of {step}, at most {size}, the image's size")
             setattr(lay, name, d[name])
-        least = fiber.row_stride(lay.k, cfg)
-        need("a_stride", lay.a_stride >= least, f"at least {least} for K = {lay.k}")
+        if bits["kind"] == KIND_CONV:
+            top = size - WALK_BYTES
+            need("walk", HEADER_BYTES <= lay.walk <= top, f"{HEADER_BYTES} to {top}: it has {WALK_BYTES} bytes")
+            if not index:
+                need_head("input_channels", 1 <= head("input_channels") <= cfg.K_MAX, f"1 to K_MAX = {cfg.K_MAX} before a convolution")
+            _parse_walk(data, lay, index, layers[-1].n if index else head("input_channels"), cfg)
+            assert lay.conv is not None
+            batch, rest = divmod(lay.m, lay.conv.pixels_out)
+            need("m", rest == 0, f"a multiple of {lay.conv.pixels_out}, the pixels that the walk record makes of an image")
+            need("m", batch == (images or batch), f"{images * lay.conv.pixels_out}, the output pixels of {images} images")
+            images = batch
+        else:
+            need("walk", lay.walk == 0, "0 in a fully connected layer")
+        least = fiber.row_stride(lay.inputs, cfg)
+        need("a_stride", lay.a_stride >= least, f"at least {least} for rows of {lay.inputs}")
         least = fiber.readout_stride(lay.n, cfg) if readout else fiber.row_stride(lay.n, cfg)
         need("out_stride", lay.out_stride >= least, f"at least {least} for N = {lay.n}")
         for name, length in (
-            ("a_base", lay.m * lay.a_stride), ("out_base", lay.m * lay.out_stride), ("perf_ptr", PERF_BYTES),
+            ("a_base", lay.rows_in * lay.a_stride), ("out_base", lay.m * lay.out_stride), ("perf_ptr", PERF_BYTES),
             ("block_table", BLOCK_BYTES * lay.num_blocks),
         ):  # fmt: skip
             need(name, HEADER_BYTES <= d[name] <= size - length, f"{HEADER_BYTES} to {size - length}: it has {length} bytes")
         need("b_base", HEADER_BYTES <= lay.b_base < lay.b_end, f"{HEADER_BYTES} to below b_end = {lay.b_end:#x}")
         if index:
             before = layers[-1]
-            need("m", lay.m == before.m, f"{before.m}, the rows of the layer before")
-            need("k", lay.k == before.n, f"{before.n}, the outputs of the layer before")
+            if lay.conv:
+                legal = f"{lay.conv.pixels_out} for each {lay.conv.pixels_in} of the {before.m} rows of the layer before"
+                need("m", lay.rows_in == before.m, legal)
+            else:
+                need("m", lay.m == before.m, f"{before.m}, the rows of the layer before")
+            need("k", lay.inputs == before.n, f"{before.n}, the outputs of the layer before")
             need("a_base", lay.a_base == before.out_base, f"{before.out_base:#x}, out_base of the layer before")
             need("a_stride", lay.a_stride == before.out_stride, f"{before.out_stride}, out_stride of the layer before")
         else:
             need_head("input_offset", head("input_offset") == lay.a_base, f"{lay.a_base:#x}, a_base of the first layer")
-            need_head("input_rows", head("input_rows") == lay.m, f"{lay.m}, m of the first layer")
-            regions.append(Region("input", lay.a_base, lay.a_base + lay.m * lay.a_stride))
+            need_head("input_rows", head("input_rows") == lay.rows_in, f"{lay.rows_in}, the input rows of the first layer")
+            channels = lay.conv.cin if lay.conv else 0
+            need_head("input_channels", head("input_channels") == channels, "0: the first layer is fully connected")
+            regions.append(Region("input", lay.a_base, lay.a_base + lay.rows_in * lay.a_stride))
         _parse_blocks(data, lay, index, cfg, at)
         p = f"layer{index}."
         regions += [
@@ -424,6 +489,8 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
             Region(p + "output", lay.out_base, lay.out_base + lay.m * lay.out_stride),
             Region(p + "perf", lay.perf_ptr, lay.perf_ptr + PERF_BYTES),
         ]
+        if lay.conv:
+            regions.append(Region(p + "walk", lay.walk, lay.walk + WALK_BYTES))
         layers.append(lay)
     need_head("output_offset", head("output_offset") == layers[-1].out_base, f"{layers[-1].out_base:#x}, the last out_base")
     regions.sort(key=lambda region: region.start)
@@ -439,6 +506,45 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
             raise ImageError(f"offset {region.start:#x}: {region.name} is not legal: must be zero in a packed image")
         end, last = region.end, region.name
     return Layout(cfg, size, desc, layers, regions)
+
+
+def _parse_walk(data: Memory, lay: LayerLayout, index: int, channels: int, cfg: Config) -> None:
+    """Reads and checks the walk record of a convolution into ``lay.conv``; ``channels`` are those of an input pixel."""
+    words = [int(word) for word in np.frombuffer(data, "<u4", 16, lay.walk)]
+
+    def need(name: str, ok: bool, legal: str, word: int | None = None) -> None:
+        if not ok:
+            word = WALK[name] if word is None else word
+            value = words[word]
+            raise ImageError(
+                f"offset {lay.walk + 4 * word:#x}: layer {index}: walk: {name} = {value:#x} ({value}) is not legal: must be {legal}"
+            )
+
+    total = sum(words) % (1 << 32)
+    need("checksum", total == 0, f"{(words[WALK['checksum']] - total) % (1 << 32):#010x}, so that the words add up to zero")
+    kh, kw, stride_y, stride_x = words[WALK["kernel"]].to_bytes(4, "little")
+    need("kernel", 0 not in (kh, kw, stride_y, stride_x), "of four bytes that are 1 to 255")
+    out_w, out_h = divmod(words[WALK["out_size"]], 1 << 16)
+    need("out_size", 0 not in (out_h, out_w), "of two halves that are 1 to 65535")
+    in_w, in_h = divmod(words[WALK["in_size"]], 1 << 16)
+    need("in_size", 0 not in (in_h, in_w), "of two halves that are 1 to 65535")
+    slices, pads = divmod(words[WALK["pad"]], 1 << 16)
+    pad_left, pad_top = divmod(pads, 1 << 8)
+    need("pad", pad_top < kh, f"of a pad_top in bits 7:0 below kh = {kh}")
+    need("pad", pad_left < kw, f"of a pad_left in bits 15:8 below kw = {kw}")
+    want = -(-channels // cfg.SLICE_W)
+    need("pad", slices == want, f"of {want} slices in bits 31:16, {channels} channels in slices of {cfg.SLICE_W}")
+    want = kh * kw * slices * cfg.SLICE_W
+    need("pad", lay.k == want, f"such that kh * kw * slices * SLICE_W = {want} is k = {lay.k}")
+    for word in range(16):
+        need(f"word {word}", word in WALK.values() or words[word] == 0, "0", word)
+    try:
+        lay.conv = Conv(in_h, in_w, channels, kh, kw, stride_y, stride_x, pad_top, pad_left, out_h, out_w)
+    except NetworkError as err:  # all else is checked by now
+        raise ImageError(f"offset {lay.walk + 4 * WALK['out_size']:#x}: layer {index}: walk: {err}") from err
+    derived = lay.walk_words(cfg)
+    for name, word in WALK.items():
+        need(name, words[word] == derived[word], f"{derived[word]:#x}, from the other words and the descriptor")
 
 
 def _parse_blocks(data: Memory, lay: LayerLayout, index: int, cfg: Config, at: int) -> None:
@@ -500,12 +606,19 @@ def read_image(
         weights, bias, threshold = (np.concatenate([p[j] for p in parts], axis=-1) for j in range(3))
         if view[end : lay.b_end].any():
             raise ImageError(f"offset {end:#x}: layer {index}: bytes after the last block are not zero")
+        if lay.conv:
+            taps = weights.reshape(lay.conv.taps, -1, lay.n)
+            if taps[:, lay.conv.cin :].any():
+                raise ImageError(
+                    f"offset {lay.b_base:#x}: layer {index}: a weight of a channel at or after {lay.conv.cin} is not zero"
+                )
+            weights = taps[:, : lay.conv.cin].reshape(-1, lay.n)
         layers.append(Layer(np.ascontiguousarray(weights), bias, threshold, lay.leak, lay.soft, lay.readout,
-                            lay.drop_once, f"layer{index}"))  # fmt: skip
+                            lay.drop_once, f"layer{index}", lay.conv))  # fmt: skip
         if layer_done:
             layer_done()
     first = layout.layers[0]
-    spikes = read_rows(data, first.a_base, first.a_stride, first.m, first.k, cfg, clean=True).astype(np.uint8)
+    spikes = read_rows(data, first.a_base, first.a_stride, first.rows_in, first.inputs, cfg, clean=True).astype(np.uint8)
     return Image(cfg, Network("image", cfg.T, layers), spikes, layout)
 
 
@@ -556,7 +669,7 @@ def read_perf(memory: Memory, layout: Layout) -> list[dict[str, int]]:
 
 
 def reseal(image: Memory) -> bytes:
-    """A copy with a fresh header checksum and fresh descriptor checksums (for tests and tools that edit images)."""
+    """A copy with a fresh header checksum and fresh checksums of descriptors and walk records (for tests and tools that edit images)."""
     data = bytearray(image)
     desc, count = (struct.unpack_from("<I", data, 4 * HEADER[name])[0] for name in ("desc_offset", "num_layers"))
     for i in range(count):
@@ -565,5 +678,9 @@ def reseal(image: Memory) -> bytes:
             break
         words = list(struct.unpack_from("<15I", data, at))
         struct.pack_into("<I", data, at + 60, -sum(words) % (1 << 32))
+        walk = words[DESCRIPTOR["walk"]]
+        if walk >= HEADER_BYTES and walk + WALK_BYTES <= len(data) and words[DESCRIPTOR["control"]] & 255 == KIND_CONV:
+            words = list(struct.unpack_from("<15I", data, walk))
+            struct.pack_into("<I", data, walk + 60, -sum(words) % (1 << 32))
     _seal(data)
     return bytes(data)

@@ -15,7 +15,7 @@ DOCS = SPEC_DIR.parent / "docs"
 IMAGE = tomllib.loads((SPEC_DIR / "image.toml").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("section", ["header", "descriptor", "block"])
+@pytest.mark.parametrize("section", ["header", "descriptor", "walk", "block"])
 def test_image_format_lists_every_word(section: str) -> None:
     page = (DOCS / "image-format.md").read_text(encoding="utf-8")
     for name, field in IMAGE[section].items():

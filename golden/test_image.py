@@ -160,7 +160,7 @@ def test_every_header_field_is_checked(field: str, flip: int) -> None:
         read_image(bad)
 
 
-@pytest.mark.parametrize("word", [13, 14, 15])
+@pytest.mark.parametrize("word", [14, 15])
 def test_unused_header_words_are_zero(word: int) -> None:
     with pytest.raises(ImageError, match=f"header word {word} = 0x1 "):
         read_image(reseal(poke(4 * word, 1)))

@@ -91,6 +91,7 @@
 `define LOAS_HDR_INPUT_OFFSET        4'd10
 `define LOAS_HDR_INPUT_ROWS          4'd11
 `define LOAS_HDR_OUTPUT_OFFSET       4'd12
+`define LOAS_HDR_INPUT_CHANNELS      4'd13
 
 // layer descriptor words
 `define LOAS_DESC_CONTROL            4'd0
@@ -107,7 +108,7 @@
 `define LOAS_DESC_NEURON             4'd11
 `define LOAS_DESC_TILE_ROWS          4'd12
 `define LOAS_DESC_PERF_PTR           4'd13
-`define LOAS_DESC_RESERVED           4'd14
+`define LOAS_DESC_WALK               4'd14
 `define LOAS_DESC_CHECKSUM           4'd15
 
 // descriptor control word: fields
@@ -121,6 +122,18 @@
 `define LOAS_CTL_DROP_ONCE_W         1
 `define LOAS_CTL_TAG_LSB             16
 `define LOAS_CTL_TAG_W               16
+
+// walk record words
+`define LOAS_WALK_KERNEL             4'd0
+`define LOAS_WALK_OUT_SIZE           4'd1
+`define LOAS_WALK_IN_SIZE            4'd2
+`define LOAS_WALK_PAD                4'd3
+`define LOAS_WALK_STEP_X             4'd4
+`define LOAS_WALK_STEP_Y             4'd5
+`define LOAS_WALK_ROW_BYTES          4'd6
+`define LOAS_WALK_IMAGE_BYTES        4'd7
+`define LOAS_WALK_START              4'd8
+`define LOAS_WALK_CHECKSUM           4'd15
 
 // block table words
 `define LOAS_BLK_PARAMS              2'd0

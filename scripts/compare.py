@@ -135,6 +135,9 @@ def compare(
         m, n, base, stride = desc["m"], desc["n"], desc["out_base"], desc["out_stride"]
         area = np.frombuffer(memory, np.uint8, m * stride, base).reshape(m, stride)
         where = f"layer {index} ({layer.name})"
+        if m != len(want):
+            report.fault(f"{where}: the image has {m} output rows, the golden model {len(want)}")
+            return report
         if layer.readout:
             got: npt.NDArray[np.integer] = np.ascontiguousarray(area[:, : 4 * n]).view("<i4").astype(np.int64)
             if area[:, 4 * n :].any():
@@ -156,7 +159,7 @@ def compare(
         count = counters(memory, desc["perf_ptr"])
         report.layers.append(count)
         if exact_work:
-            expect = work(A, layer.weights, cfg)
+            expect = work(A, layer.weights, cfg, layer.conv)
             for key in ("matches", "corrections"):
                 if count[key] != getattr(expect, key):
                     report.fault(f"{where}: counter {key}: expected {getattr(expect, key)}, got {count[key]}")

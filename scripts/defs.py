@@ -69,6 +69,7 @@ def verilog(registers: dict[str, Any], image: dict[str, Any]) -> str:
     for name, row in _sorted(image["control"], "lsb"):
         fields += [(f"LOAS_CTL_{name}_LSB", str(row["lsb"])), (f"LOAS_CTL_{name}_W", str(row["width"]))]
     section("descriptor control word: fields", fields)
+    section("walk record words", [(f"LOAS_WALK_{n}", f"4'd{r['word']}") for n, r in _sorted(image["walk"], "word")])
     section("block table words", [(f"LOAS_BLK_{n}", f"2'd{r['word']}") for n, r in _sorted(image["block"], "word")])
     return "\n".join([*lines, "", "`endif", ""])
 
@@ -113,6 +114,7 @@ def markdown(registers: dict[str, Any], image: dict[str, Any]) -> str:
     for key, title in (
         ("header", "Image header words"),
         ("descriptor", "Layer descriptor words"),
+        ("walk", "Walk record words"),
         ("block", "Block table words"),
     ):
         lines += ["", f"## {title}", "", "| word | name | what it is |", "|---|---|---|"]

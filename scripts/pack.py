@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -143,10 +144,11 @@ def pack_folder(
     outputs: list[npt.NDArray[np.integer]] = []
     a: npt.NDArray[np.integer] = spikes
     for layer, lay in zip(network.layers, back.layout.layers, strict=True):
-        w = work(a, layer.weights, cfg)
+        w = work(a, layer.weights, cfg, layer.conv)
         layers.append({"name": layer.name, "m": lay.m, "k": lay.k, "n": lay.n, "leak": lay.leak, "soft": lay.soft,
                        "readout": lay.readout, "drop_once": lay.drop_once, "block_cols": lay.block_cols,
-                       "tile_rows": lay.tile_rows, "nonzero_weights": int(np.count_nonzero(layer.weights)),
+                       "tile_rows": lay.tile_rows, "conv": dataclasses.asdict(layer.conv) if layer.conv else None,
+                       "nonzero_weights": int(np.count_nonzero(layer.weights)),
                        "matches": w.matches, "corrections": w.corrections, "floor_cycles": w.floor})  # fmt: skip
         a = layer_fast(a, layer)
         outputs.append(a)
@@ -221,14 +223,14 @@ def dump_lines(data: bytes, pick: str = "") -> list[str]:
     Raises:
         LoasError: The image is not legal, or no region has such a name.
     """
-    from golden.image import DESCRIPTOR, HEADER
+    from golden.image import DESCRIPTOR, HEADER, WALK
 
     layout = parse_layout(data, verify_crc=False)
     cfg = layout.cfg
     names = [region.name for region in layout.regions]
     if not any(pick in name for name in names):
         raise LoasError(f"region {pick!r} does not exist: must be part of one of {', '.join(names)}")
-    header, descriptor = ({word: name for name, word in table.items()} for table in (HEADER, DESCRIPTOR))
+    header, descriptor, walk = ({word: name for name, word in table.items()} for table in (HEADER, DESCRIPTOR, WALK))
     lines = []
 
     def note(name: str, offset: int, start: int) -> str:
@@ -241,6 +243,8 @@ def dump_lines(data: bytes, pick: str = "") -> list[str]:
             return ""
         lay = layout.layers[0 if name == "input" else int(name[5 : name.index(".")])]
         kind = name.rpartition(".")[2]
+        if kind == "walk":
+            return walk.get(word, "zero")
         if kind == "blocks":
             return f"block {word // 4}: {('params', 'masks', 'weights', 'nnz')[word % 4]}"
         if kind == "perf":
@@ -257,7 +261,7 @@ def dump_lines(data: bytes, pick: str = "") -> list[str]:
                     return f"block {i}: column {column}: mask of inputs {8 * rest} to {min(lay.k, 8 * rest + 32) - 1}"
                 if i + 1 == len(lay.blocks) or offset < lay.blocks[i + 1][0]:
                     return f"block {i}: weights"
-        stride, k = (lay.a_stride, lay.k) if kind == "input" else (lay.out_stride, lay.n)
+        stride, k = (lay.a_stride, lay.inputs) if kind == "input" else (lay.out_stride, lay.n)
         row, at = divmod(offset - start, stride)
         if kind == "output" and lay.readout:
             return f"row {row}: " + (f"output {at // 4}" if at < 4 * k else "padding")
