@@ -211,7 +211,7 @@ def test_files(tmp_path: Path) -> None:
     manifest = pack_folder(job.network, job.spikes, TINY, tmp_path / "image")
     conv = job.network.layers[0].conv
     assert manifest["layers"][0]["conv"] == dataclasses.asdict(conv)
-    unpack_folder(job.image, tmp_path / "back")
+    unpack_folder(read_image(job.image), tmp_path / "back")
     assert load_network(tmp_path / "back" / "network.npz").same(job.network)
     lines = dump_lines(job.image, "layer0.walk")
     assert len(lines) == 17 and lines[1].endswith("kernel") and lines[10].endswith("zero") and lines[16].endswith("checksum")

@@ -91,6 +91,7 @@ module loas_top #(
     localparam integer CACHE_W   = $clog2(NUM_PORTS + 1);
     localparam integer BYTES_W   = $clog2(AXI_W / 8 + 1);
     localparam integer CHUNKS_W  = $clog2(K_MAX / CHUNK_W + 1);
+    localparam integer SLICES_W  = $clog2(K_MAX / SLICE_W + 1);
     localparam integer SLOT_W    = $clog2(NUM_SLOTS);
     localparam integer ADDR_W    = $clog2(OUT_ENTRIES);
     localparam integer ENTRY_W   = SLICE_W * T > 32 ? SLICE_W * T : 32;
@@ -155,7 +156,22 @@ module loas_top #(
     wire [16:0] cfg_n;
     wire [16:0] cfg_entries;
     wire [CHUNKS_W-1:0] cfg_chunks;
-    wire [31:0] cfg_a_base;
+    wire [SLICES_W-1:0] cfg_slices;
+    wire [7:0] cfg_kh;
+    wire [7:0] cfg_kw;
+    wire [7:0] cfg_stride_y;
+    wire [7:0] cfg_stride_x;
+    wire [7:0] cfg_pad_top;
+    wire [7:0] cfg_pad_left;
+    wire [15:0] cfg_in_h;
+    wire [15:0] cfg_in_w;
+    wire [15:0] cfg_out_h;
+    wire [15:0] cfg_out_w;
+    wire [31:0] cfg_start;
+    wire [31:0] cfg_step_x;
+    wire [31:0] cfg_step_y;
+    wire [31:0] cfg_row_bytes;
+    wire [31:0] cfg_image_bytes;
     wire [31:0] cfg_a_stride;
     wire [31:0] cfg_block_table;
     wire [31:0] cfg_b_base;
@@ -217,6 +233,8 @@ module loas_top #(
     wire [NUM_TPPES-1:0] task_valid;
     wire [NUM_TPPES-1:0] task_ready;
     wire [31:0] task_a_addr;
+    wire [17:0] task_y;
+    wire [17:0] task_x;
     wire [31:0] task_params;
     wire [31:0] task_masks;
     wire [31:0] task_weights;
@@ -355,7 +373,22 @@ module loas_top #(
         .cfg_m              (cfg_m),
         .cfg_n              (cfg_n),
         .cfg_chunks         (cfg_chunks),
-        .cfg_a_base         (cfg_a_base),
+        .cfg_slices         (cfg_slices),
+        .cfg_kh             (cfg_kh),
+        .cfg_kw             (cfg_kw),
+        .cfg_stride_y       (cfg_stride_y),
+        .cfg_stride_x       (cfg_stride_x),
+        .cfg_pad_top        (cfg_pad_top),
+        .cfg_pad_left       (cfg_pad_left),
+        .cfg_in_h           (cfg_in_h),
+        .cfg_in_w           (cfg_in_w),
+        .cfg_out_h          (cfg_out_h),
+        .cfg_out_w          (cfg_out_w),
+        .cfg_start          (cfg_start),
+        .cfg_step_x         (cfg_step_x),
+        .cfg_step_y         (cfg_step_y),
+        .cfg_row_bytes      (cfg_row_bytes),
+        .cfg_image_bytes    (cfg_image_bytes),
         .cfg_a_stride       (cfg_a_stride),
         .cfg_block_table    (cfg_block_table),
         .cfg_b_base         (cfg_b_base),
@@ -422,8 +455,16 @@ module loas_top #(
         .done            (sched_done),
         .cfg_m           (cfg_m),
         .cfg_n           (cfg_n),
-        .cfg_a_base      (cfg_a_base),
-        .cfg_a_stride    (cfg_a_stride),
+        .cfg_out_h       (cfg_out_h),
+        .cfg_out_w       (cfg_out_w),
+        .cfg_stride_y    (cfg_stride_y),
+        .cfg_stride_x    (cfg_stride_x),
+        .cfg_pad_top     (cfg_pad_top),
+        .cfg_pad_left    (cfg_pad_left),
+        .cfg_start       (cfg_start),
+        .cfg_step_x      (cfg_step_x),
+        .cfg_step_y      (cfg_step_y),
+        .cfg_image_bytes (cfg_image_bytes),
         .cfg_block_table (cfg_block_table),
         .cfg_b_base      (cfg_b_base),
         .cfg_b_end       (cfg_b_end),
@@ -444,6 +485,8 @@ module loas_top #(
         .task_valid      (task_valid),
         .task_ready      (task_ready),
         .task_a_addr     (task_a_addr),
+        .task_y          (task_y),
+        .task_x          (task_x),
         .task_params     (task_params),
         .task_masks      (task_masks),
         .task_weights    (task_weights),
@@ -521,6 +564,8 @@ module loas_top #(
                 .task_valid      (task_valid[p]),
                 .task_ready      (task_ready[p]),
                 .task_a_addr     (task_a_addr),
+                .task_y          (task_y),
+                .task_x          (task_x),
                 .task_params     (task_params),
                 .task_masks      (task_masks),
                 .task_weights    (task_weights),
@@ -529,6 +574,13 @@ module loas_top #(
                 .task_slot       (task_slot),
                 .task_out_addr   (task_out_addr),
                 .cfg_chunks      (cfg_chunks),
+                .cfg_slices      (cfg_slices),
+                .cfg_kh          (cfg_kh),
+                .cfg_kw          (cfg_kw),
+                .cfg_in_h        (cfg_in_h),
+                .cfg_in_w        (cfg_in_w),
+                .cfg_a_stride    (cfg_a_stride),
+                .cfg_row_bytes   (cfg_row_bytes),
                 .rd_valid        (rd_valid[p]),
                 .rd_ready        (rd_ready[p]),
                 .rd_addr         (rd_addr[p*32 +: 32]),

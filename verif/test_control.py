@@ -27,11 +27,29 @@ def descriptor(**change: int) -> list[int]:
     word = {
         "control": 0x10A50001, "m": 5, "k": 100, "n": 64, "a_base": 0x2000, "a_stride": 0x80, "block_table": 0x3010,
         "b_base": 0x4000, "b_end": 0x5000, "out_base": 0x6000, "out_stride": 0x80, "neuron": 64 | 16 << 16,
-        "tile_rows": 4, "perf_ptr": 0x7000, "reserved": 0,
+        "tile_rows": 4, "perf_ptr": 0x7000, "walk": 0,
     }  # fmt: skip
     word.update({k: v for k, v in change.items() if k != "checksum"})
     words = [word[n] for n in list(IMAGE["descriptor"])[:15]]
     return [*words, (-sum(words) + change.get("checksum", 0)) & 0xFFFFFFFF]
+
+
+WALK = 0x9000
+
+
+def walk(**change: int) -> list[int]:
+    """A legal walk record of 3 x 2 windows over 9 slices a pixel (K = 432) with some words changed."""
+    word = {"kernel": 3 | 2 << 8 | 1 << 16 | 2 << 24, "out_size": 5 | 6 << 16, "in_size": 7 | 8 << 16, "pad": 1 | 2 << 8 | 9 << 16,
+            "step_x": 0x100, "step_y": 0x400, "row_bytes": 0x380, "image_bytes": 0x2000, "start": 0xFFFFFF80}  # fmt: skip
+    word.update({k: v for k, v in change.items() if not k.startswith(("checksum", "word"))})
+    words = [0] * 16
+    for name, value in word.items():
+        words[IMAGE["walk"][name]["word"]] = value
+    for name, value in change.items():
+        if name.startswith("word"):
+            words[int(name[4:])] = value
+    words[15] = (-sum(words) + change.get("checksum", 0)) & 0xFFFFFFFF
+    return words
 
 
 class TB:
@@ -177,11 +195,11 @@ async def bad_descriptor(dut) -> None:  # type: ignore[no-untyped-def]
     await tb.reset()
     top = 1 << 31
     values: dict[str, list[int]] = {
-        "control": [0x10A50000, 0x10A50002, 0x10A50801, 0x10A58001, 0x10A40001, 1], "m": [0, 1 << 24, top],
+        "control": [0x10A50000, 0x10A50003, 0x10A50801, 0x10A58001, 0x10A40001, 1], "m": [0, 1 << 24, top],
         "k": [0, 513, top], "n": [0, 513, top], "a_base": [8, top], "a_stride": [8, top], "block_table": [8, top],
         "b_base": [8, top], "b_end": [8, top, 0x3F80], "out_base": [8, top], "out_stride": [8, top, 0],
         "neuron": [257 | 16 << 16, 512 | 16 << 16, 1 << 15 | 16 << 16, 64, 12 << 16, 1032 << 16], "tile_rows": [0, 5, top],
-        "perf_ptr": [8, top], "reserved": [1, top], "checksum": [1, 0xFFFFFFFF],
+        "perf_ptr": [8, top], "walk": [64, top], "checksum": [1, 0xFFFFFFFF],
     }  # fmt: skip
     assert set(values) == set(IMAGE["descriptor"])
     for name, bad in values.items():
@@ -198,6 +216,47 @@ async def bad_descriptor(dut) -> None:  # type: ignore[no-untyped-def]
     ):
         tb.image(layers=[descriptor(**change)])
         await tb.expect((ERRORS["BAD_DESC"], DESC + 4 * IMAGE["descriptor"][word]["word"], 0), change)
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def convolution(dut) -> None:  # type: ignore[no-untyped-def]
+    """The walk record reaches cfg_*, every bad word of it and a window unlike K are refused, and the next layer is right."""
+    tb = TB(dut)
+    await tb.reset()
+    conv = {"control": 0x10A50002, "k": 432, "walk": WALK}
+
+    def load(first: int, desc: dict[str, int], **change: int) -> None:
+        tb.image(layers=[*(descriptor() for _ in range(first)), descriptor(**desc)])
+        tb.words |= {WALK + 4 * i: v for i, v in enumerate(walk(**change))}
+
+    load(1, conv)
+    await tb.expect(None, "convolution")
+    got = {n: int(getattr(dut, f"cfg_{n}").value) for n in (
+        "kh", "kw", "stride_y", "stride_x", "out_h", "out_w", "in_h", "in_w", "pad_top", "pad_left", "slices", "step_x", "step_y",
+        "row_bytes", "image_bytes", "start", "a_stride", "chunks")}  # fmt: skip
+    assert got == {"kh": 3, "kw": 2, "stride_y": 1, "stride_x": 2, "out_h": 5, "out_w": 6, "in_h": 7, "in_w": 8, "pad_top": 1,
+                   "pad_left": 2, "slices": 9, "step_x": 0x100, "step_y": 0x400, "row_bytes": 0x380, "image_bytes": 0x2000,
+                   "start": 0xFFFFFF80, "a_stride": 0x80, "chunks": -(-432 // int(dut.CHUNK_W.value))}  # fmt: skip
+    for pointer in (8, 1 << 31):
+        load(0, conv | {"walk": pointer})
+        await tb.expect((ERRORS["BAD_DESC"], DESC + 4 * IMAGE["descriptor"]["walk"]["word"], 0), hex(pointer))
+    bad = {"kernel": [0x01010100, 0x01010001, 0x01000101, 0x00010101], "out_size": [1, 1 << 16], "in_size": [1, 1 << 16],
+           "pad": [1, 65 << 16], "step_x": [8, 1 << 31], "step_y": [8, 1 << 31], "row_bytes": [8, 1 << 31],
+           "image_bytes": [8, 1 << 31], "start": [8], "word9": [1], "word14": [1 << 31], "checksum": [1]}  # fmt: skip
+    for name, values in bad.items():
+        for value in values:
+            load(1, conv, **{name: value})
+            word = int(name[4:]) if name.startswith("word") else IMAGE["walk"][name]["word"]
+            await tb.expect((ERRORS["BAD_DESC"], WALK + 4 * word, 1), (name, hex(value)))
+    for k in (424, 440, 8):
+        load(2, conv | {"k": k})
+        await tb.expect((ERRORS["BAD_DESC"], DESC + 128 + 4 * IMAGE["descriptor"]["k"]["word"], 2), k)
+    tb.image(layers=[descriptor(**conv), descriptor()])
+    tb.words |= {WALK + 4 * i: v for i, v in enumerate(walk())}
+    await tb.expect(None, "fully connected after a convolution")
+    assert [int(getattr(dut, f"cfg_{n}").value) for n in ("kh", "kw", "in_h", "in_w", "out_h", "out_w", "slices", "start", "pad_top")] \
+        == [1, 1, 1, 1, 1, 1, 13, 0x2000, 0]
+    assert int(dut.cfg_image_bytes.value) == 0x80
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")

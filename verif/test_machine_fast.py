@@ -7,7 +7,7 @@ import random
 import pytest
 
 from golden.config import Config, load
-from lib.networks import random_job
+from lib.networks import Job, random_conv_job, random_job
 from scripts.compare import compare
 from scripts.simulate import Result, build, run
 
@@ -22,8 +22,13 @@ VARIANTS: dict[str, dict[str, int]] = {
 
 
 def check(cfg: Config, seed: int, *, size: int = 96, rows: int | None = None, layers: int | None = None) -> Result:
-    """Runs one random network; a failure names place, values, seed and the command."""
-    job = random_job(seed, cfg, size=size, rows=rows, layers=layers)
+    """Runs one random fully connected network."""
+    return check_job(cfg, random_job(seed, cfg, size=size, rows=rows, layers=layers))
+
+
+def check_job(cfg: Config, job: Job) -> Result:
+    """Runs a network; a failure names place, values and seed."""
+    seed = job.seed
     rng = random.Random(seed)
     latency, stall = rng.choice([0, 1, 20, 200]), rng.choice([0, 0, 10, 50, 90])
     result = run(build(cfg, len(job.image)), cfg, job.image, latency=latency, stall=stall, seed=seed,
@@ -43,6 +48,14 @@ def test_random_networks(variant: str) -> None:
         check(cfg, seed)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_random_convolutions(variant: str) -> None:
+    """Convolutions, max pooling and fully connected layers behind them, with all paddings and strides."""
+    cfg = load("tiny").override(**VARIANTS[variant])
+    for seed in range(FIRST, FIRST + SEEDS):
+        check_job(cfg, random_conv_job(seed, cfg))
+
+
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + max(1, SEEDS // 40)))
 def test_larger_than_everything(seed: int) -> None:
     """K and N up to K_MAX, more rows than slots, weights far larger than the cache."""
@@ -52,3 +65,4 @@ def test_larger_than_everything(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + max(2, SEEDS // 20)))
 def test_paper(seed: int) -> None:
     check(load("paper"), seed, layers=3, size=600)
+    check_job(load("paper"), random_conv_job(seed, load("paper"), side=9))

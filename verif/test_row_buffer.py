@@ -22,17 +22,43 @@ def config(dut: Any) -> Config:
 
 @dataclass
 class Row:
-    """A row in memory, and what the buffer must say of it."""
+    """The pixels of a row in memory, and what the buffer must say of it."""
 
-    words: list[int]       # by neuron, 0: silent
-    fiber: bytes
+    words: list[int]                 # by neuron of the padded row, 0: silent
+    pixels: list[bytes | None]       # fibers; None: outside of the map
 
     @classmethod
-    def make(cls, cfg: Config, chunks: int) -> Row:
-        density = random.choice([0.0, 0.05, 0.5, 1.0])
-        words = [random.randrange(1, 1 << cfg.T) if random.random() < density else 0 for _ in range(chunks * cfg.CHUNK_W)]
-        spikes = ((np.array(words)[None, :, None] >> np.arange(cfg.T)) & 1).astype(np.uint8)
-        return cls(words, compress_rows(spikes, cfg, row_stride(len(words), cfg))[0].tobytes())
+    def make(cls, cfg: Config, pixels: int, slices: int) -> Row:
+        words: list[int] = []
+        fibers: list[bytes | None] = []
+        for _ in range(pixels):
+            density, outside = random.choice([0.0, 0.05, 0.5, 1.0]), pixels > 1 and random.random() < 0.3
+            size = slices * cfg.SLICE_W
+            cin = size if random.random() < 0.5 else size - random.randrange(cfg.SLICE_W)
+            some = [random.randrange(1, 1 << cfg.T) if random.random() < density and not outside else 0 for _ in range(cin)]
+            spikes = ((np.array(some)[None, :, None] >> np.arange(cfg.T)) & 1).astype(np.uint8)
+            fibers.append(None if outside else compress_rows(spikes, cfg, row_stride(cin, cfg))[0].tobytes())
+            words += some + [0] * (size - cin)
+        return cls(words, fibers)
+
+    def put(self, memory: Memory) -> list[dict[str, int]]:
+        """Appends the fibers to the memory; the pixels as items of a stream."""
+        items = []
+        for i, pixel in enumerate(self.pixels):
+            items.append({"addr": len(memory.data) if pixel is not None else random.getrandbits(32), "inside": int(pixel is not None),
+                          "last": int(i == len(self.pixels) - 1)})
+            memory.data += pixel or b""
+        return items
+
+    def lines(self, cfg: Config, slices: int) -> int:
+        """Lines that have to be read."""
+        size, total = slices * cfg.SLICE_W, 0
+        for i, pixel in enumerate(self.pixels):
+            if pixel is not None:
+                count = sum(map(bool, self.words[i * size : (i + 1) * size]))
+                chunks = 1 + -(-size // cfg.CHUNK_W) + -(-count * cfg.word_w // cfg.CHUNK_W)
+                total += -(-chunks * cfg.chunk_bytes // cfg.line_bytes)
+        return total
 
 
 class Memory:
@@ -107,62 +133,74 @@ async def random_rows(dut: Any, stall: str, late: int) -> None:
     dut.free.value = 0
     for name in ("mask", "base", "word"):
         getattr(dut, f"{name}_rd_en").value = 0
-    most = cfg.K_MAX // cfg.CHUNK_W
-    for chunks in sorted({1, most, random.randint(1, most)}):
-        dut.cfg_chunks.value = chunks
-        rows = [Row.make(cfg, chunks) for _ in range(5)]
-        memory, source = Memory(dut, cfg.line_bytes, STALLS[stall], late), Source(dut, "s", ["addr"])
+    most = cfg.K_MAX // cfg.SLICE_W
+    for pixels in sorted({1, min(2, most), min(random.randint(2, 9), most)}):
+        slices = random.choice([most // pixels, random.randint(1, most // pixels)])
+        chunks = -(-pixels * slices * cfg.SLICE_W // cfg.CHUNK_W)
+        dut.cfg_chunks.value, dut.cfg_slices.value = chunks, slices
+        rows = [Row.make(cfg, pixels, slices) for _ in range(5)]
+        memory, source = Memory(dut, cfg.line_bytes, STALLS[stall], late), Source(dut, "s", ["addr", "inside", "last"])
         for row in rows:
-            source.queue.append({"addr": len(memory.data)})
-            memory.data += row.fiber
+            source.queue.extend(row.put(memory))
         loop.agents = [memory, source]
         bank = int(dut.ld_bank.value)
         for number, row in enumerate(rows):
+            row.words += [0] * (chunks * cfg.CHUNK_W - len(row.words))
             while not int(dut.complete.value) >> bank & 1:
                 if dut.ld_valid.value == 1 and int(dut.ld_bank.value) == bank and int(dut.ld_masks.value):
                     await mask_is(dut, loop, cfg, row, bank, random.randrange(int(dut.ld_masks.value)))
                 else:
                     await loop.step()
-                assert loop.cycle < 100_000 and dut.err.value == 0
+                assert loop.cycle < 200_000 and dut.err.value == 0
             await row_is(dut, loop, cfg, row, bank, chunks)
             # the third row waits until the first one's bank is free
-            assert len(source.taken) <= number + 2
+            assert len(source.taken) <= pixels * (number + 2)
             dut.free.value = 1
             await loop.step()
             dut.free.value = 0
             assert not int(dut.complete.value) >> bank & 1
             bank ^= 1
-        assert memory.reads == sum(-(-cfg.chunk_bytes * (1 + chunks + -(-sum(map(bool, r.words)) * cfg.word_w // cfg.CHUNK_W))
-                                     // cfg.line_bytes) for r in rows)
+        assert memory.reads == sum(r.lines(cfg, slices) for r in rows)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
 async def wrong_counts(dut: Any) -> None:
-    """A header unlike its masks: err with the row's address, never complete; after rst the next row is right."""
+    """A header unlike its masks, or pixels that do not make cfg_chunks: err with the fiber's address, never complete; after rst
+    the next row is right."""
     cfg, loop = config(dut), Loop(dut)
     dut.free.value = 0
-    chunks = min(2, cfg.K_MAX // cfg.CHUNK_W)
-    for change in (-1, 1, chunks * cfg.CHUNK_W, 1 << 20, 1 << 31):
+    pixels = 2
+    slices = max(1, cfg.K_MAX // cfg.SLICE_W // pixels)
+    if pixels * slices * cfg.SLICE_W > cfg.K_MAX:
+        pixels = 1
+    chunks = -(-pixels * slices * cfg.SLICE_W // cfg.CHUNK_W)
+    for change in (-1, 1, slices * cfg.SLICE_W, 1 << 20, 1 << 31, "chunks"):
         for good in (False, True):
             await loop.reset()
-            dut.cfg_chunks.value = chunks
-            row = Row.make(cfg, chunks)
-            count = sum(map(bool, row.words))
-            if count + change < 0:
+            row = Row.make(cfg, pixels, slices)
+            while row.pixels[-1] is None:
+                row = Row.make(cfg, pixels, slices)
+            wrong = change == "chunks" and not good
+            dut.cfg_chunks.value, dut.cfg_slices.value = chunks ^ 1 if wrong else chunks, slices
+            memory, source = Memory(dut, cfg.line_bytes, 0.0, 0), Source(dut, "s", ["addr", "inside", "last"])
+            memory.data += random.randbytes(cfg.line_bytes * random.randrange(3))
+            items = row.put(memory)
+            at = items[-1]["addr"]
+            count = int.from_bytes(memory.data[at : at + 4], "little")
+            header = count if good or wrong else count + int(change)
+            if header < 0:
                 continue
-            memory, source = Memory(dut, cfg.line_bytes, 0.0, 0), Source(dut, "s", ["addr"])
-            pad = cfg.line_bytes * random.randrange(3)
-            header = count if good else count + change
-            memory.data += random.randbytes(pad) + header.to_bytes(4, "little") + row.fiber[4:] + bytes(4 * cfg.line_bytes)
-            source.queue.append({"addr": pad})
+            memory.data[at : at + 4] = header.to_bytes(4, "little")
+            memory.data += bytes(8 * cfg.line_bytes)
+            source.queue.extend(items)
             loop.agents = [memory, source]
-            for _ in range(60 + 12 * len(row.fiber) // cfg.line_bytes + 4 * chunks * (cfg.CHUNK_W // cfg.SLICE_W + cfg.word_w)):
+            for _ in range(200 + 12 * len(memory.data) // cfg.line_bytes + 4 * chunks * (cfg.CHUNK_W // cfg.SLICE_W + cfg.word_w)):
                 await loop.step()
                 if dut.err.value == 1:
                     break
             assert int(dut.err.value) == (not good), f"count {count}, header {header}"
             assert int(dut.complete.value) == int(good)
-            assert good or int(dut.err_addr.value) == pad
+            assert good or int(dut.err_addr.value) == at
 
 
 @pytest.mark.parametrize("t,chunk_w,slice_w,k_max,laggy,line_w", [

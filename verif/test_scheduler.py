@@ -11,6 +11,37 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 
 @dataclass
+class Conv:
+    """Where the windows of the rows are; a fully connected layer has maps of one pixel."""
+
+    out_h: int
+    out_w: int
+    stride_y: int
+    stride_x: int
+    pad_top: int
+    pad_left: int
+    start: int
+    step_x: int
+    step_y: int
+    image_bytes: int
+
+    @classmethod
+    def make(cls, line: int) -> Conv:
+        if random.getrandbits(1):
+            return cls(1, 1, 1, 1, 0, 0, line * random.randrange(100), 0, 0, line * random.randrange(100))
+        values = [*(random.randint(1, 4) for _ in range(4)), random.choice([0, 3, 255]), random.choice([0, 2, 255])]
+        values += [line * random.randrange(1 << 20) for _ in range(4)]
+        return cls(*values)
+
+    def window(self, row: int) -> tuple[int, int, int]:
+        """Address modulo 2^32, y and x modulo 2^18 of the first pixel of a row's window."""
+        image, pixel = divmod(row, self.out_h * self.out_w)
+        y, x = divmod(pixel, self.out_w)
+        address = self.start + image * self.image_bytes + y * self.step_y + x * self.step_x
+        return address % (1 << 32), (y * self.stride_y - self.pad_top) % (1 << 18), (x * self.stride_x - self.pad_left) % (1 << 18)
+
+
+@dataclass
 class Layer:
     """A random layer and what the scheduler has to make of it."""
 
@@ -19,8 +50,7 @@ class Layer:
     cols: int
     tile: int
     readout: int
-    a_base: int
-    a_stride: int
+    conv: Conv
     table: int
     b_base: int
     b_end: int = 0
@@ -28,7 +58,7 @@ class Layer:
     blocks: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def tasks(self, slice_w: int) -> list[tuple[int, ...]]:
-        """The tasks in order: a_addr, params, masks, weights, nnz, cols, slot, out_addr."""
+        """The tasks in order: a_addr, y, x, params, masks, weights, nnz, cols, slot, out_addr."""
         found: list[tuple[int, ...]] = []
         for first in range(0, self.m, self.tile):
             for b, block in enumerate(self.blocks):
@@ -36,7 +66,7 @@ class Layer:
                     slot = row % (2 * self.tile)
                     out = slot * self.entries + b * (self.cols if self.readout else self.cols // slice_w)
                     cols = min(self.cols, self.n - b * self.cols)
-                    found.append((self.a_base + row * self.a_stride, *block, cols, slot, out))
+                    found.append((*self.conv.window(row), *block, cols, slot, out))
         return found
 
 
@@ -54,8 +84,7 @@ def random_layer(dut, small: bool = False) -> Layer:  # type: ignore[no-untyped-
         cols=cols,
         tile=tile,
         readout=readout,
-        a_base=line * random.randrange(100),
-        a_stride=line * random.randrange(100),
+        conv=Conv.make(line),
         table=(1 << 20) + 16 * random.randrange(64),
         b_base=(1 << 22) + line * random.randrange(64),
         entries=n if readout else -(-n // slice_w),
@@ -104,7 +133,7 @@ class TB:
     def load(self, layer: Layer) -> None:
         dut = self.dut
         for name, value in (
-            ("m", layer.m), ("n", layer.n), ("a_base", layer.a_base), ("a_stride", layer.a_stride),
+            ("m", layer.m), ("n", layer.n), *vars(layer.conv).items(),
             ("block_table", layer.table), ("b_base", layer.b_base), ("b_end", layer.b_end), ("block_cols", layer.cols),
             ("tile_rows", layer.tile), ("entries", layer.entries), ("readout", layer.readout),
         ):  # fmt: skip
@@ -177,7 +206,7 @@ class TB:
             assert valid & (valid - 1) == 0
             fields = tuple(
                 int(getattr(dut, f"task_{n}").value)
-                for n in ("a_addr", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
+                for n in ("a_addr", "y", "x", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
             ) if valid else ()
             if offered is not None:
                 assert offered == (valid, fields), "a task changed before it was taken"
@@ -186,9 +215,9 @@ class TB:
                 self.tasks.append(fields)
                 self.given.append(valid.bit_length() - 1)
                 ready &= ~valid
-                work[fields[6]] -= 1
-                if not work[fields[6]]:
-                    finished.append(fields[6])
+                work[fields[8]] -= 1
+                if not work[fields[8]]:
+                    finished.append(fields[8])
             if free is not None:
                 finished.remove(free)
                 order.pop(0)
@@ -256,7 +285,7 @@ async def broken_entries(dut) -> None:  # type: ignore[no-untyped-def]
             layer.blocks[which] = bad
             assert not await tb.run(layer), f"kind {kind}: no error for {bad}, {layer}"
             assert int(dut.err_addr.value) == bad[0]
-            assert all(t[1:5] != bad for t in tb.tasks), "a task of a broken block left"
+            assert all(t[3:7] != bad for t in tb.tasks), "a task of a broken block left"
 
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")

@@ -81,7 +81,7 @@ async def bad_images(dut) -> None:  # type: ignore[no-untyped-def]
         ("out_base", table[0]["out_base"] + 4), ("out_stride", table[0]["out_stride"] + 4), ("perf_ptr", table[0]["perf_ptr"] + 4),
         ("neuron", table[0]["neuron"] & ~0x1FF | 257), ("neuron", table[0]["neuron"] & 0xFFFF),
         ("neuron", (table[0]["neuron"] & 0x1FF) | (cfg.SLICE_W + 1) << 16), ("neuron", (table[0]["neuron"] & 0x1FF) | 2048 << 16),
-        ("tile_rows", 0), ("tile_rows", cfg.NUM_SLOTS), ("reserved", 1),
+        ("tile_rows", 0), ("tile_rows", cfg.NUM_SLOTS), ("walk", 1),
     ]  # fmt: skip
     for number, (field, value) in enumerate(cases):
         changed, at = poke_desc(image, 0, field, value)

@@ -20,7 +20,7 @@ from lib.lockstep import STALLS, Loop, Pause, Sink, Source, param
 
 PARAMETERS = ("T", "CHUNK_W", "SLICE_W", "WEIGHT_W", "ACC_W", "MEM_W", "K_MAX", "LAGGY", "FIFO_DEPTH", "LINE_W", "OUT_ENTRIES",
               "NUM_SLOTS")  # fmt: skip
-TASK = ("a_addr", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
+TASK = ("a_addr", "y", "x", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
 SUM = ("data", "bias", "threshold", "last", "slot", "out_addr")
 STATES = ("match", "empty", "stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out", "idle")
 DENSITIES = (0.0, 0.02, 0.1, 0.3, 0.7, 1.0)
@@ -36,6 +36,7 @@ class Layer:
     """Tasks over one memory, all with the same number of chunks."""
 
     chunks: int
+    slices: int
     memory: bytearray
     tasks: list[dict[str, int]]
     sums: list[dict[str, int]]
@@ -72,7 +73,7 @@ def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, densit
     fibers = compress_rows(spikes, cfg)
     memory = bytearray(random.randbytes(base)) + fibers.tobytes()
     row_bytes = fiber_bytes(fibers, k, cfg)
-    layer = Layer(chunks, memory, [], [], [], 0, 0, 0)
+    layer = Layer(chunks, -(-k // cfg.SLICE_W), memory, [], [], [], 0, 0, 0)
 
     def touch(start: int, size: int) -> None:
         if size:
@@ -92,7 +93,7 @@ def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, densit
         to_masks, to_weights, _ = block_bytes(n, k, nnz, cfg)
         row = random.randrange(len(rows))
         slot, out = random.randrange(cfg.NUM_SLOTS), random.randrange(cfg.OUT_ENTRIES)
-        layer.tasks.append(dict(zip(TASK, (base + row * stride, start, start + to_masks, start + to_weights, nnz, n, slot, out),
+        layer.tasks.append(dict(zip(TASK, (base + row * stride, 0, 0, start, start + to_masks, start + to_weights, nnz, n, slot, out),
                                     strict=True)))
         touch(base + row * stride, int(row_bytes[row]))
         touch(start, 8 * n)
@@ -198,10 +199,19 @@ class Errors:
             self.first = ("A" if a else "B", int(self.dut.err_addr.value))
 
 
+def configure(dut: Any, layer: Layer) -> None:
+    """Layer constants: a fully connected row is a window of one pixel."""
+    dut.cfg_chunks.value, dut.cfg_slices.value = layer.chunks, layer.slices
+    for name in ("kh", "kw", "in_h", "in_w"):
+        getattr(dut, f"cfg_{name}").value = 1
+    for name in ("a_stride", "row_bytes"):
+        getattr(dut, f"cfg_{name}").value = random.getrandbits(32)
+
+
 async def join(dut: Any, loop: Loop, cfg: Config, layer: Layer, *, idle: float = 0.0, read: float = 0.0, stall: float = 0.0,
                events: bool = True) -> tuple[Events | None, list[int]]:
     """Runs all tasks of a layer and checks sums, reads, counts, and that nothing moves afterwards."""
-    dut.cfg_chunks.value = layer.chunks
+    configure(dut, layer)
     memory = Memory(dut, cfg.line_bytes, Pause(read), layer.memory)
     source, sink, errors = Source(dut, "task", TASK, idle), Sink(dut, "sum", SUM, stall), Errors(dut)
     source.queue.extend(layer.tasks)
@@ -326,7 +336,7 @@ async def errors(dut: Any) -> None:
         memory.data = bytearray(layer.memory) if "2^31" not in name else Endless(layer.memory)
         source, sink, seen = Source(dut, "task", TASK), Sink(dut, "sum", SUM, random.choice([0.0, 0.5])), Errors(dut)
         source.queue.append(layer.tasks[0])
-        dut.cfg_chunks.value = layer.chunks
+        configure(dut, layer)
         loop.agents = [memory, source, sink, seen]
         await loop.until(lambda: seen.first is not None, 3000 + 200 * layer.matches)  # noqa: B023  used within the turn
         want = (kind, layer.tasks[0]["a_addr" if kind == "A" else "params"])
@@ -351,7 +361,7 @@ async def reset_in_task(dut: Any) -> None:
     await loop.reset()
     for _ in range(12):
         layer = random_layer(cfg, random.randint(1, min(3, cfg.K_MAX // cfg.CHUNK_W)), 4, 8)
-        dut.cfg_chunks.value = layer.chunks
+        configure(dut, layer)
         source = Source(dut, "task", TASK)
         source.queue.extend(layer.tasks)
         loop.agents = [Memory(dut, cfg.line_bytes, Pause(random.choice([0.0, 0.5])), layer.memory), source,

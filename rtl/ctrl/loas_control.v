@@ -7,8 +7,9 @@
 
 `include "loas_defs.vh"
 
-// Contract: `start` (pulse) runs the image at image_base: the header and then each layer's descriptor are read through a
-// cache port and checked word by word, one a cycle; the lowest bad word counts, a wrong checksum before all. Then
+// Contract: `start` (pulse) runs the image at image_base: the header and then each layer's descriptor, and the walk record of a
+// convolution, are read through a cache port and checked word by word, one a cycle; the lowest bad word counts, a wrong
+// checksum before all. A fully connected layer is a convolution of one pixel over maps of one pixel. Then
 // `layer_start` pulses with all cfg_* stable until the next layer. The layer is over when scheduler and compressor are
 // done and the writes are answered; its counters are written to perf_ptr through the write master and the next begins
 // with an invalidated cache. A start while busy is ignored.
@@ -64,8 +65,23 @@ module loas_control #(
     output wire [23:0]             cfg_m,
     output wire [16:0]             cfg_n,
     output wire [$clog2(K_MAX/CHUNK_W+1)-1:0] cfg_chunks,
-    output wire [31:0]             cfg_a_base,
+    output wire [$clog2(K_MAX/SLICE_W+1)-1:0] cfg_slices,  // of a pixel
     output wire [31:0]             cfg_a_stride,
+    output wire [7:0]              cfg_kh,
+    output wire [7:0]              cfg_kw,
+    output wire [7:0]              cfg_stride_y,
+    output wire [7:0]              cfg_stride_x,
+    output wire [7:0]              cfg_pad_top,
+    output wire [7:0]              cfg_pad_left,
+    output wire [15:0]             cfg_in_h,
+    output wire [15:0]             cfg_in_w,
+    output wire [15:0]             cfg_out_h,
+    output wire [15:0]             cfg_out_w,
+    output wire [31:0]             cfg_start,
+    output wire [31:0]             cfg_step_x,
+    output wire [31:0]             cfg_step_y,
+    output wire [31:0]             cfg_row_bytes,
+    output wire [31:0]             cfg_image_bytes,
     output wire [31:0]             cfg_block_table,
     output wire [31:0]             cfg_b_base,
     output wire [31:0]             cfg_b_end,
@@ -132,6 +148,8 @@ module loas_control #(
     localparam integer READS    = LINE_W < 512 ? 512 / LINE_W : 1;  // lines of a 64-byte record
     localparam integer REC_CHUNKS = 1024 / CHUNK_W;
     localparam [31:0]  K_LIMIT    = K_MAX;
+    localparam [31:0]  SLICES_MAX = K_MAX / SLICE_W;
+    localparam integer SLICES_W   = $clog2(K_MAX / SLICE_W + 1);
     localparam [31:0]  HALF_OUT   = OUT_ENTRIES / 2;
     localparam [31:0]  HALF_SLOTS = NUM_SLOTS / 2;
     localparam [31:0]  ALL_OUT    = OUT_ENTRIES;
@@ -153,9 +171,11 @@ module loas_control #(
     localparam [3:0] S_CMD    = 4'd12;
     localparam [3:0] S_RECORD = 4'd13;
     localparam [3:0] S_WRITTEN = 4'd14;
+    localparam [3:0] S_SHAPE  = 4'd15;
 
     reg [3:0]   state_reg, state_next;
     reg         begun_reg;        // the header has been judged: records are descriptors
+    reg         walk_reg;         // the record is a walk record
     reg         pending_reg;      // a start waits for the drain
     reg         done_reg;
     reg         error_reg;
@@ -190,6 +210,11 @@ module loas_control #(
     reg [16:0] entries_reg;
     reg [31:0] row_bytes_reg;     // the longest output row
     reg [31:0] need_reg;          // output buffer entries of all slots
+    reg [31:0] walk_ptr_reg;
+    reg [31:0] kernel_reg, in_size_reg, out_size_reg, pad_reg;   // as in the walk record
+    reg [31:0] step_x_reg, step_y_reg, row_pitch_reg, image_pitch_reg, start_reg;
+    reg [15:0] taps_reg;          // pixels of the kernel
+    reg [31:0] bits_reg;          // slices of a row
 
     // --------------------------------------------------------------------------------------------------- word checks
     wire [31:0] word = rec_reg[31:0];
@@ -197,6 +222,7 @@ module loas_control #(
     wire        readout = control_reg[`LOAS_CTL_READOUT_LSB];
     wire        line_off = |word[LINE_B-1:0];
     wire        not_line = word[31] | line_off;
+    wire        conv     = control_reg[7:0] == 8'd2;
 
     always @* begin
         word_bad = 1'b0;
@@ -213,9 +239,24 @@ module loas_control #(
                 `LOAS_HDR_NUM_LAYERS:  word_bad = (word == 32'd0) | (|word[31:16]);
                 default:               word_bad = 1'b0;
             endcase
+        end else if (walk_reg) begin
+            case (word_reg)
+                `LOAS_WALK_KERNEL:      word_bad = (word[7:0] == 8'd0) | (word[15:8] == 8'd0) | (word[23:16] == 8'd0)
+                                                 | (word[31:24] == 8'd0);
+                `LOAS_WALK_OUT_SIZE,
+                `LOAS_WALK_IN_SIZE:     word_bad = (word[15:0] == 16'd0) | (word[31:16] == 16'd0);
+                `LOAS_WALK_PAD:         word_bad = (word[31:16] == 16'd0) | ({16'd0, word[31:16]} > SLICES_MAX);
+                `LOAS_WALK_STEP_X,
+                `LOAS_WALK_STEP_Y,
+                `LOAS_WALK_ROW_BYTES,
+                `LOAS_WALK_IMAGE_BYTES: word_bad = not_line;
+                `LOAS_WALK_START:       word_bad = line_off;
+                `LOAS_WALK_CHECKSUM:    word_bad = 1'b0;
+                default:                word_bad = word != 32'd0;
+            endcase
         end else begin
             case (word_reg)
-                `LOAS_DESC_CONTROL:     word_bad = (word[7:0] != 8'd1) | (|word[15:11]) | (word[31:16] != 16'h10A5);
+                `LOAS_DESC_CONTROL:     word_bad = ((word[7:0] != 8'd1) & (word[7:0] != 8'd2)) | (|word[15:11]) | (word[31:16] != 16'h10A5);
                 `LOAS_DESC_M:           word_bad = (|word[31:24]) | (word == 32'd0);
                 `LOAS_DESC_K:           word_bad = (word == 32'd0) | (word > K_LIMIT);
                 `LOAS_DESC_N:           word_bad = (word == 32'd0) | (word > K_LIMIT) | (readout & (word > HALF_OUT));
@@ -230,7 +271,7 @@ module loas_control #(
                                                  | (word[31:16] > 16'd1024) | (|word[16 +: SLICE_L]);
                 `LOAS_DESC_TILE_ROWS:   word_bad = (word == 32'd0) | (word > HALF_SLOTS);
                 `LOAS_DESC_PERF_PTR:    word_bad = not_line;
-                `LOAS_DESC_RESERVED:    word_bad = word != 32'd0;
+                `LOAS_DESC_WALK:        word_bad = conv ? word[31] | (|word[5:0]) : word != 32'd0;
                 default:                word_bad = 1'b0;
             endcase
         end
@@ -257,6 +298,7 @@ module loas_control #(
     wire judge_bad  = (state_reg == S_JUDGE) & (bad_reg | (begun_reg & (sum_reg != 32'd0)));
     wire judge_image = (bad_word_reg < `LOAS_HDR_CONFIG0) | (bad_word_reg > `LOAS_HDR_CONFIG3);
     wire fit_bad    = (state_reg == S_FIT) & (need_reg > ALL_OUT);
+    wire shape_bad  = (state_reg == S_SHAPE) & (bits_reg != k_slices);
     reg [31:0] idle_reg;          // cycles without progress
     wire waiting    = rd_outstanding | wr_outstanding | pending_reg;
     wire dog        = (watchdog != 32'd0) & waiting & (idle_reg >= watchdog);
@@ -297,10 +339,13 @@ module loas_control #(
             fail_addr = {26'd0, bad_word_reg, 2'b00};
         end else if (judge_bad) begin
             fail_code = `LOAS_ERR_BAD_DESC;
-            fail_addr = {rec_addr_reg[31:6], sum_reg != 32'd0 ? `LOAS_DESC_CHECKSUM : bad_word_reg, 2'b00};
+            fail_addr = {rec_addr_reg[31:6], sum_reg != 32'd0 ? `LOAS_DESC_CHECKSUM : bad_word_reg, 2'b00};   // or the walk's
         end else if (fit_bad) begin
             fail_code = `LOAS_ERR_BAD_DESC;
-            fail_addr = {rec_addr_reg[31:6], `LOAS_DESC_TILE_ROWS, 2'b00};
+            fail_addr = {desc_reg[31:6], `LOAS_DESC_TILE_ROWS, 2'b00};
+        end else if (shape_bad) begin
+            fail_code = `LOAS_ERR_BAD_DESC;
+            fail_addr = {desc_reg[31:6], `LOAS_DESC_K, 2'b00};
         end else begin
             fail = 1'b0;
         end
@@ -332,12 +377,14 @@ module loas_control #(
             S_RSP:     if (rsp_valid) state_next = {27'd0, read_reg} == LAST_READ ? S_CHECK : S_REQ;
             // sixteen words, one a cycle
             S_CHECK:   if (word_reg == 4'd15) state_next = S_JUDGE;
-            // a bad record fails here; a good header is followed by the first descriptor
-            S_JUDGE:   state_next = begun_reg ? S_SIZE : S_REQ;
-            // one cycle for the product slots * entries
+            // a bad record fails here; a good header is followed by the first descriptor, a convolution's by its walk record
+            S_JUDGE:   state_next = begun_reg & (walk_reg | ~conv) ? S_SIZE : S_REQ;
+            // one cycle for the products slots * entries and kernel height * width
             S_SIZE:    state_next = S_FIT;
             // too many entries fail here
-            S_FIT:     state_next = S_START;
+            S_FIT:     state_next = S_SHAPE;
+            // a window that does not make K fails here
+            S_SHAPE:   state_next = S_START;
             // one cycle: layer_start
             S_START:   state_next = S_RUN;
             // waits for the layer's work
@@ -359,6 +406,7 @@ module loas_control #(
     wire [31:0] n_chunks     = (n_words + (CHUNK_W - 1)) >> CHUNK_L;
     wire [31:0] n_word_chunks = ((n_words << WORD_L) + (CHUNK_W - 1)) >> CHUNK_L;
     wire [31:0] n_slices     = (n_words + (SLICE_W - 1)) >> SLICE_L;
+    wire [31:0] k_slices     = ({15'd0, k_reg} + (SLICE_W - 1)) >> SLICE_L;
     wire [31:0] k_chunks     = ({15'd0, k_reg} + (CHUNK_W - 1)) >> CHUNK_L;
 
     generate
@@ -403,6 +451,19 @@ module loas_control #(
                 if (!begun_reg) begin
                     if (word_reg == `LOAS_HDR_DESC_OFFSET) desc_reg   <= word;
                     if (word_reg == `LOAS_HDR_NUM_LAYERS)  layers_reg <= word[15:0];
+                end else if (walk_reg) begin
+                    case (word_reg)
+                        `LOAS_WALK_KERNEL:      kernel_reg <= word;
+                        `LOAS_WALK_OUT_SIZE:    out_size_reg <= word;
+                        `LOAS_WALK_IN_SIZE:     in_size_reg <= word;
+                        `LOAS_WALK_PAD:         pad_reg <= word;
+                        `LOAS_WALK_STEP_X:      step_x_reg <= word;
+                        `LOAS_WALK_STEP_Y:      step_y_reg <= word;
+                        `LOAS_WALK_ROW_BYTES:   row_pitch_reg <= word;
+                        `LOAS_WALK_IMAGE_BYTES: image_pitch_reg <= word;
+                        `LOAS_WALK_START:       start_reg <= word;
+                        default: ;
+                    endcase
                 end else begin
                     case (word_reg)
                         `LOAS_DESC_CONTROL:     control_reg <= word[15:0];
@@ -422,6 +483,16 @@ module loas_control #(
                         end
                         `LOAS_DESC_TILE_ROWS:   tile_reg <= word[7:0];
                         `LOAS_DESC_PERF_PTR:    perf_reg <= word;
+                        `LOAS_DESC_WALK: begin
+                            // fully connected, unless a walk record follows
+                            walk_ptr_reg    <= word;
+                            kernel_reg      <= 32'h0101_0101;
+                            in_size_reg     <= 32'h0001_0001;
+                            out_size_reg    <= 32'h0001_0001;
+                            pad_reg         <= {k_slices[15:0], 16'd0};
+                            start_reg       <= a_base_reg;
+                            image_pitch_reg <= a_stride_reg;
+                        end
                         default: ;
                     endcase
                     // n and readout are known from word 4 on, long before they are needed
@@ -432,9 +503,15 @@ module loas_control #(
             S_JUDGE: begin
                 begun_reg <= 1'b1;
                 if (!begun_reg) layers_reg <= layers_reg - 16'd1;
-                rec_addr_reg <= begun_reg ? rec_addr_reg : desc_reg;
+                if (!begun_reg)            rec_addr_reg <= desc_reg;
+                else if (conv & ~walk_reg) rec_addr_reg <= walk_ptr_reg;
+                walk_reg <= begun_reg & conv & ~walk_reg;
             end
-            S_SIZE: need_reg <= {23'd0, tile_reg, 1'b0} * {15'd0, entries_reg};
+            S_SIZE: begin
+                need_reg <= {23'd0, tile_reg, 1'b0} * {15'd0, entries_reg};
+                taps_reg <= {8'd0, kernel_reg[7:0]} * {8'd0, kernel_reg[15:8]};
+            end
+            S_FIT: bits_reg <= {16'd0, taps_reg} * {16'd0, pad_reg[31:16]};
             S_SUM:  out_reg <= counters;
             S_RECORD: if (rec_wr_ready) begin
                 out_reg   <= out_reg >> CHUNK_W;
@@ -462,6 +539,7 @@ module loas_control #(
         if (begin_run) begin
             pending_reg  <= 1'b0;
             begun_reg    <= 1'b0;
+            walk_reg     <= 1'b0;
             layer_reg    <= 16'd0;
             rec_addr_reg <= 32'd0;
             base_reg     <= image_base_in;
@@ -544,7 +622,22 @@ module loas_control #(
     assign cfg_m           = m_reg;
     assign cfg_n           = n_reg;
     assign cfg_chunks      = k_chunks[CHUNKS_W-1:0];
-    assign cfg_a_base      = a_base_reg;
+    assign cfg_slices      = pad_reg[16 +: SLICES_W];
+    assign cfg_kh          = kernel_reg[7:0];
+    assign cfg_kw          = kernel_reg[15:8];
+    assign cfg_stride_y    = kernel_reg[23:16];
+    assign cfg_stride_x    = kernel_reg[31:24];
+    assign cfg_pad_top     = pad_reg[7:0];
+    assign cfg_pad_left    = pad_reg[15:8];
+    assign cfg_in_h        = in_size_reg[15:0];
+    assign cfg_in_w        = in_size_reg[31:16];
+    assign cfg_out_h       = out_size_reg[15:0];
+    assign cfg_out_w       = out_size_reg[31:16];
+    assign cfg_start       = start_reg;
+    assign cfg_step_x      = step_x_reg;
+    assign cfg_step_y      = step_y_reg;
+    assign cfg_row_bytes   = row_pitch_reg;
+    assign cfg_image_bytes = image_pitch_reg;
     assign cfg_a_stride    = a_stride_reg;
     assign cfg_block_table = table_reg;
     assign cfg_b_base      = b_base_reg;

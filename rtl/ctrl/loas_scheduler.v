@@ -13,7 +13,8 @@
 // and `done` is high from the acceptance of the last task to the next start. Up to one task a cycle; tasks go round robin
 // to TPPEs whose task_ready is high. Row r of the layer uses slot r mod (2 cfg_tile_rows) of the output buffer: its first
 // task waits until the slot is free, alloc_* pulses before that task is offered, slot_free_* gives it back.
-// Addresses are kept incrementally. A row address whose bit 31 got set keeps it, so that it can never wrap into the window.
+// A row is an output pixel: the task says where its window begins (loas_row_walk). Addresses are modulo 2^32; what is read
+// beyond the window of memory is found there.
 //
 // The block table is read ahead of the walk through the cache port (a line buffer and a FIFO of four entries), and lines
 // of the weight blocks are fetched ahead: from b_base on, anew for each tile, at most half the cache ahead of the block
@@ -39,8 +40,17 @@ module loas_scheduler #(
     output wire                           done,
     input  wire [23:0]                    cfg_m,
     input  wire [16:0]                    cfg_n,
-    input  wire [31:0]                    cfg_a_base,
-    input  wire [31:0]                    cfg_a_stride,
+    // the walk over the rows, see loas_row_walk
+    input  wire [15:0]                    cfg_out_h,
+    input  wire [15:0]                    cfg_out_w,
+    input  wire [7:0]                     cfg_stride_y,
+    input  wire [7:0]                     cfg_stride_x,
+    input  wire [7:0]                     cfg_pad_top,
+    input  wire [7:0]                     cfg_pad_left,
+    input  wire [31:0]                    cfg_start,
+    input  wire [31:0]                    cfg_step_x,
+    input  wire [31:0]                    cfg_step_y,
+    input  wire [31:0]                    cfg_image_bytes,
     input  wire [31:0]                    cfg_block_table,
     input  wire [31:0]                    cfg_b_base,
     input  wire [31:0]                    cfg_b_end,
@@ -67,6 +77,8 @@ module loas_scheduler #(
     output wire [NUM_TPPES-1:0]           task_valid,
     input  wire [NUM_TPPES-1:0]           task_ready,
     output wire [31:0]                    task_a_addr,
+    output wire [17:0]                    task_y,
+    output wire [17:0]                    task_x,
     output wire [31:0]                    task_params,
     output wire [31:0]                    task_masks,
     output wire [31:0]                    task_weights,
@@ -215,8 +227,6 @@ module loas_scheduler #(
     reg                 odd_reg;          // tile uses the upper half of the slots
     reg [23:0]          m_left_reg;       // rows from this tile on
     reg [7:0]           row_reg;          // row in the tile
-    reg [31:0]          tile_a_reg;       // address of the tile's first row
-    reg [31:0]          row_a_reg;        // address of this row
     reg [SLOT_W-1:0]    slot_reg;
     reg [ADDR_W-1:0]    tile_out_reg;     // output buffer address of the tile's first row
     reg [ADDR_W-1:0]    row_out_reg;      // of this row
@@ -225,6 +235,8 @@ module loas_scheduler #(
 
     reg [NUM_TPPES-1:0] sel_reg;          // which TPPE gets the task that is up; none: no task is up
     reg [31:0]          t_a_reg;
+    reg [17:0]          t_y_reg;
+    reg [17:0]          t_x_reg;
     reg [31:0]          t_params_reg;
     reg [31:0]          t_masks_reg;
     reg [31:0]          t_weights_reg;
@@ -251,12 +263,34 @@ module loas_scheduler #(
 
     wire [7:0]  tile_rows = m_left_reg <= {16'd0, cfg_tile_rows} ? m_left_reg[7:0] : cfg_tile_rows;
     wire        row_last  = row_reg + 8'd1 == tile_rows;
-    wire [32:0] row_a_sum = {1'b0, row_a_reg} + {1'b0, cfg_a_stride};
-    wire [31:0] row_a_inc = {row_a_sum[32] | row_a_sum[31] | row_a_reg[31], row_a_sum[30:0]};
     wire [SLOT_W-1:0] slot_half = cfg_tile_rows[SLOT_W-1:0];
     wire [ADDR_W-1:0] row_out_inc = row_out_reg + cfg_entries[ADDR_W-1:0];
     wire [16:0] block_step = cfg_readout ? {6'd0, cfg_block_cols} : {6'd0, cfg_block_cols} >> SLICE_B;
     wire        tile_change = load & row_last & block_is_last;
+
+    wire [31:0] row_addr;
+    wire [17:0] row_y;
+    wire [17:0] row_x;
+    loas_row_walk row_walk_inst (
+        .clk             (clk),
+        .cfg_out_h       (cfg_out_h),
+        .cfg_out_w       (cfg_out_w),
+        .cfg_stride_y    (cfg_stride_y),
+        .cfg_stride_x    (cfg_stride_x),
+        .cfg_pad_top     (cfg_pad_top),
+        .cfg_pad_left    (cfg_pad_left),
+        .cfg_start       (cfg_start),
+        .cfg_step_x      (cfg_step_x),
+        .cfg_step_y      (cfg_step_y),
+        .cfg_image_bytes (cfg_image_bytes),
+        .start           (layer_start),
+        .step            (load & (~row_last | block_is_last)),
+        .mark            (layer_start | tile_change),
+        .back            (load & row_last & ~block_is_last),
+        .addr            (row_addr),
+        .y               (row_y),
+        .x               (row_x)
+    );
 
     assign block_pop   = load & row_last;
     assign alloc_valid = load & first_block_reg;
@@ -267,7 +301,9 @@ module loas_scheduler #(
         if (slot_free_valid) slot_busy_reg[slot_free] <= 1'b0;
         if (load) begin
             sel_reg       <= grant;
-            t_a_reg       <= row_a_reg;
+            t_a_reg       <= row_addr;
+            t_y_reg       <= row_y;
+            t_x_reg       <= row_x;
             t_params_reg  <= block_params;
             t_masks_reg   <= block[63:32];
             t_weights_reg <= block[95:64];
@@ -278,14 +314,12 @@ module loas_scheduler #(
             if (first_block_reg) slot_busy_reg[slot_reg] <= 1'b1;
             if (!row_last) begin
                 row_reg     <= row_reg + 8'd1;
-                row_a_reg   <= row_a_inc;
                 slot_reg    <= slot_reg + {{SLOT_W-1{1'b0}}, 1'b1};
                 row_out_reg <= row_out_inc;
             end else begin
                 row_reg <= 8'd0;
                 if (!block_is_last) begin
                     first_block_reg <= 1'b0;
-                    row_a_reg       <= tile_a_reg;
                     slot_reg        <= odd_reg ? slot_half : {SLOT_W{1'b0}};
                     row_out_reg     <= tile_out_reg;
                     block_off_reg   <= block_off_reg + block_step[ADDR_W-1:0];
@@ -293,8 +327,6 @@ module loas_scheduler #(
                     first_block_reg <= 1'b1;
                     odd_reg         <= ~odd_reg;
                     m_left_reg      <= m_left_reg - {16'd0, tile_rows};
-                    tile_a_reg      <= row_a_inc;
-                    row_a_reg       <= row_a_inc;
                     slot_reg        <= odd_reg ? {SLOT_W{1'b0}} : slot_half;
                     tile_out_reg    <= odd_reg ? {ADDR_W{1'b0}} : row_out_inc;
                     row_out_reg     <= odd_reg ? {ADDR_W{1'b0}} : row_out_inc;
@@ -309,8 +341,6 @@ module loas_scheduler #(
             odd_reg         <= 1'b0;
             m_left_reg      <= cfg_m;
             row_reg         <= 8'd0;
-            tile_a_reg      <= cfg_a_base;
-            row_a_reg       <= cfg_a_base;
             slot_reg        <= {SLOT_W{1'b0}};
             tile_out_reg    <= {ADDR_W{1'b0}};
             row_out_reg     <= {ADDR_W{1'b0}};
@@ -326,6 +356,8 @@ module loas_scheduler #(
 
     assign task_valid    = sel_reg;
     assign task_a_addr   = t_a_reg;
+    assign task_y        = t_y_reg;
+    assign task_x        = t_x_reg;
     assign task_params   = t_params_reg;
     assign task_masks    = t_masks_reg;
     assign task_weights  = t_weights_reg;

@@ -6,17 +6,20 @@
 `default_nettype none
 
 // Problem: a row of A meets every column of a block, so its masks, words and prefix sums are worth keeping: the sums are
-// made once for a row, by one laggy prefix sum while the row comes in, and every column finds them in a RAM.
+// made once for a row, by one laggy prefix sum while the row comes in, and every column finds them in a RAM. The row of a
+// convolution is made of the fibers of the pixels in its window, one behind the other: their masks are joined at slices, their
+// words without a gap, so that behind this buffer a window is a row like any other.
 //
-// Contract: rows given at s_* go to banks 0, 1, 0, 1, ... A row waits until its bank is free; `free` (pulse) gives back the
-// older bank. Layout of a row: docs/image-format.md. What is there already:
+// Contract: s_* are the pixels of the rows in order, each with the address of its fiber, or not inside the map (then silent),
+// s_last with a row's last; a fully connected row is one pixel. Each has cfg_slices slices of mask. Rows go to banks 0, 1, 0, 1,
+// ...; a row waits until its bank is free; `free` (pulse) gives back the older bank. Layout: docs/image-format.md. What is there:
 //   mask chunk c of bank b    when complete[b], or ld_valid && ld_bank == b && c < ld_masks
 //   prefix sums and words     when complete[b]
 // Reads take one cycle and hold (loas_ram). The sums of a mask chunk, BASE_W bits each, number of words of the row in front:
 //   LAGGY: of each slice, slice 0 lowest, CHUNK_W / SLICE_W cycles a chunk;  FAST: of the chunk alone, a cycle a chunk.
 // Words go on coming in while the sums of the last chunk are made.
-// Edges: a header above cfg_chunks * CHUNK_W, or unlike the number of ones of the masks, raises err, with the row's address;
-// the row never becomes complete.
+// Edges: a header above cfg_slices * SLICE_W raises err with the address of its fiber; headers that do not add up to the ones of
+// the masks, or masks that do not make cfg_chunks chunks, raise it with that of the last pixel. The row never becomes complete.
 module loas_row_buffer #(
     parameter integer T       = 4,
     parameter integer CHUNK_W = 128,
@@ -29,10 +32,14 @@ module loas_row_buffer #(
     input  wire                                    rst,
 
     input  wire [$clog2(K_MAX/CHUNK_W+1)-1:0]      cfg_chunks,   // mask chunks of a row
+    input  wire [$clog2(K_MAX/SLICE_W+1)-1:0]      cfg_slices,   // mask slices of a pixel
 
+    // pixels
     input  wire                                    s_valid,
     output wire                                    s_ready,
     input  wire [31:0]                             s_addr,
+    input  wire                                    s_inside,
+    input  wire                                    s_last,
     input  wire                                    free,
 
     // lines of the row
@@ -70,29 +77,34 @@ module loas_row_buffer #(
     localparam integer CHUNKS   = K_MAX / CHUNK_W;
     localparam integer CHUNKS_W = $clog2(CHUNKS + 1);
     localparam integer CHUNK_AW = CHUNKS > 1 ? $clog2(CHUNKS) : 1;
+    localparam integer SLICES_W = $clog2(K_MAX / SLICE_W + 1);
     localparam integer BASE_W   = $clog2(K_MAX + 1);
+    localparam integer PARTS    = CHUNK_W / SLICE_W;                       // slices of a chunk
+    localparam integer PARTS_W  = $clog2(PARTS + 1);
     localparam integer WORDS    = CHUNK_W / WORD_W;                        // packed words of a chunk, at least 2
     localparam integer WORDS_B  = $clog2(WORDS);
     localparam integer WORD_AW  = CHUNKS * WORD_W > 1 ? $clog2(CHUNKS * WORD_W) : 1;
-    localparam integer IDX_W    = WORD_AW + 1;                             // counts word chunks, CHUNKS * WORD_W at most
-    localparam integer BASES_W  = (LAGGY != 0 ? CHUNK_W / SLICE_W : 1) * BASE_W;
+    localparam integer BASES_W  = (LAGGY != 0 ? PARTS : 1) * BASE_W;
     localparam integer LINE_B   = $clog2(LINE_W / 8);
     localparam integer CHUNK_B  = $clog2(CHUNK_W / 8);
     localparam integer PLACES   = LINE_W / CHUNK_W;
 
-    localparam [1:0] HEADER = 2'd0, MASKS = 2'd1, WORDS_IN = 2'd2, SUMS = 2'd3;
+    localparam [2:0] WAIT = 3'd0, HEADER = 3'd1, MASKS = 3'd2, WORDS_IN = 3'd3, OUTSIDE = 3'd4, FLUSH = 3'd5, SUMS = 3'd6;
 
-    reg                 busy_reg;
-    reg [1:0]           phase_reg;
-    reg [IDX_W-1:0]     idx_reg;         // chunk of the phase
-    reg [IDX_W-1:0]     word_chunks_reg;
-    reg [BASE_W-1:0]    count_reg;       // words, as the header says
+    reg [2:0]           phase_reg;       // WAIT: for a pixel, or for a bank
+    reg                 begun_reg;       // a row is being loaded
+    reg                 last_reg;        // this pixel is its last
+    reg [31:0]          addr_reg;        // of the pixel's fiber
+    reg [SLICES_W-1:0]  slices_reg;      // slices of the pixel to come
+    reg [BASE_W-1:0]    words_reg;       // words of the pixel to come
+    reg [BASE_W:0]      count_reg;       // words of the row, as the headers say
+    reg [CHUNKS_W:0]    masks_reg;       // mask chunks of the row in the RAM
+    reg [CHUNKS_W:0]    summed_reg;      // those whose sums are in the RAM
+    reg [WORD_AW-1:0]   word_chunk_reg;  // next word chunk of the row
     reg [1:0]           used_reg;        // banks
     reg [1:0]           complete_reg;
     reg                 bank_reg;        // to be loaded, or being loaded
     reg                 old_reg;         // the older bank
-    reg [31:0]          row_addr_reg;
-    reg [CHUNKS_W-1:0]  summed_reg;      // mask chunks whose sums are in the RAM
 
     // --------------------------------------------------------------------------------------------------- lines to chunks
     reg               line_valid_reg;
@@ -103,16 +115,20 @@ module loas_row_buffer #(
     wire              place_end;
 
     wire sum_ready;
-    wire take       = line_valid_reg && (phase_reg != MASKS || sum_ready);
-    wire take_mask  = take && phase_reg == MASKS;
-    wire take_word  = take && phase_reg == WORDS_IN;
-    wire last_mask  = take_mask && idx_reg[CHUNKS_W-1:0] + 1'b1 == cfg_chunks;
-    wire last_word  = take_word && idx_reg + 1'b1 == word_chunks_reg;
-    wire no_words   = word_chunks_reg == {IDX_W{1'b0}};
-    wire last_chunk = last_word || (last_mask && no_words);
+    wire start     = s_valid && s_ready;
+    wire in_line   = phase_reg == HEADER || phase_reg == MASKS || phase_reg == WORDS_IN;
+    wire mask_end  = {1'b0, slices_reg} <= PARTS[SLICES_W:0];   // the pixel's last mask chunk
+    wire word_end  = {1'b0, words_reg} <= WORDS[BASE_W:0];
+    wire mask_full;                                            // a mask chunk of the row gets full
+    wire mask_take = ((phase_reg == MASKS && line_valid_reg) || phase_reg == OUTSIDE) && (sum_ready || !mask_full);
+    wire word_take = phase_reg == WORDS_IN && line_valid_reg;
+    wire head_take = phase_reg == HEADER && line_valid_reg;
+    wire take      = head_take || word_take || (mask_take && phase_reg == MASKS);
+    wire no_words  = words_reg == {BASE_W{1'b0}};
+    wire pixel_end = (word_take && word_end) || (mask_take && mask_end && (phase_reg == OUTSIDE || no_words));
 
-    assign s_ready   = !busy_reg && !used_reg[bank_reg];
-    assign req_valid = busy_reg && !line_valid_reg && !asked_reg && phase_reg != SUMS;
+    assign s_ready   = phase_reg == WAIT && (begun_reg || !used_reg[bank_reg]);
+    assign req_valid = in_line && !line_valid_reg && !asked_reg;
     assign req_addr  = {line_num_reg, {LINE_B{1'b0}}};
 
     generate
@@ -121,7 +137,7 @@ module loas_row_buffer #(
             assign place_end = &place_reg;
             assign chunk     = line_reg[place_reg*CHUNK_W +: CHUNK_W];
             always @(posedge clk) begin
-                if (s_valid && s_ready) place_reg <= s_addr[LINE_B-1:CHUNK_B];
+                if (start) place_reg <= s_addr[LINE_B-1:CHUNK_B];
                 else if (take) place_reg <= place_reg + 1'b1;
             end
         end else begin : gen_whole
@@ -132,68 +148,126 @@ module loas_row_buffer #(
 
     always @(posedge clk) begin
         if (rsp_valid) line_reg <= rsp_data;
-        if (s_valid && s_ready) line_num_reg <= s_addr[31:LINE_B];
+        if (start) line_num_reg <= s_addr[31:LINE_B];
         else if (req_valid && req_ready) line_num_reg <= line_num_reg + 1'b1;
         if (req_valid && req_ready) asked_reg <= 1'b1;
         else if (rsp_valid) asked_reg <= 1'b0;
         if (rsp_valid) line_valid_reg <= 1'b1;
-        else if (take && (place_end || last_chunk)) line_valid_reg <= 1'b0;
+        else if (take && (place_end || pixel_end)) line_valid_reg <= 1'b0;
         if (rst) begin
             asked_reg      <= 1'b0;
             line_valid_reg <= 1'b0;
         end
     end
 
-    // -------------------------------------------------------------------------------------------------------- the phases
-    wire [31:0]       header     = chunk[31:0];
-    wire [31:0]       most       = {{(32-CHUNKS_W){1'b0}}, cfg_chunks} << $clog2(CHUNK_W);
-    wire              header_bad = header > most;
-    wire [BASE_W+1:0] rounded    = {2'b00, header[BASE_W-1:0]} + (WORDS[BASE_W+1:0] - 1'b1);
-    wire [BASE_W-1:0] total;
-    wire              sums_done  = phase_reg == SUMS && summed_reg == cfg_chunks;
-    wire              good       = total == count_reg;
-    wire              sum_wr;
+    // -------------------------------------------------------------------------------------- masks, joined at their slices
+    reg  [CHUNK_W-1:0]   mask_part_reg;   // slices below mask_fill_reg
+    reg  [PARTS_W-1:0]   mask_fill_reg;   // below PARTS
 
-    assign complete = complete_reg;
-    assign ld_valid = busy_reg && phase_reg != HEADER;
-    assign ld_bank  = bank_reg;
-    assign ld_masks = phase_reg == MASKS ? idx_reg[CHUNKS_W-1:0] : cfg_chunks;
-    assign err_addr = row_addr_reg;
+    wire [PARTS_W-1:0]   mask_new   = mask_end ? slices_reg[PARTS_W-1:0] : PARTS[PARTS_W-1:0];
+    wire [CHUNK_W-1:0]   mask_in    = phase_reg == MASKS ? chunk & ~({CHUNK_W{1'b1}} << (mask_new * SLICE_W)) : {CHUNK_W{1'b0}};
+    wire [2*CHUNK_W-1:0] mask_both  = ({{CHUNK_W{1'b0}}, mask_in} << (mask_fill_reg * SLICE_W)) | {{CHUNK_W{1'b0}}, mask_part_reg};
+    wire [PARTS_W:0]     mask_sum   = {1'b0, mask_fill_reg} + {1'b0, mask_new};
+    wire                 mask_flush = phase_reg == FLUSH && mask_fill_reg != {PARTS_W{1'b0}};
+    wire                 mask_wr    = (mask_take && mask_full) || (mask_flush && sum_ready);
+    wire [CHUNK_W-1:0]   mask_out   = phase_reg == FLUSH ? mask_part_reg : mask_both[CHUNK_W-1:0];
+    wire [PARTS_W:0]     mask_over  = mask_sum - PARTS[PARTS_W:0];
+
+    assign mask_full = mask_sum >= PARTS[PARTS_W:0];
+
+    // --------------------------------------------------------------------------------------------- words, without a gap
+    reg  [CHUNK_W-1:0]   word_part_reg;
+    reg  [WORDS_B-1:0]   word_fill_reg;
+
+    wire [WORDS_B:0]     word_new   = word_end ? words_reg[WORDS_B:0] : WORDS[WORDS_B:0];
+    wire [CHUNK_W-1:0]   word_in    = chunk & ~({CHUNK_W{1'b1}} << (word_new * WORD_W));
+    wire [2*CHUNK_W-1:0] word_both  = ({{CHUNK_W{1'b0}}, word_in} << (word_fill_reg * WORD_W)) | {{CHUNK_W{1'b0}}, word_part_reg};
+    wire [WORDS_B:0]     word_sum   = {1'b0, word_fill_reg} + word_new;
+    wire                 word_wr    = (word_take && word_sum[WORDS_B]) || (phase_reg == FLUSH && word_fill_reg != {WORDS_B{1'b0}});
+    wire [CHUNK_W-1:0]   word_out   = phase_reg == FLUSH ? word_part_reg : word_both[CHUNK_W-1:0];
 
     always @(posedge clk) begin
-        if (s_valid && s_ready) begin
-            busy_reg           <= 1'b1;
-            phase_reg          <= HEADER;
-            used_reg[bank_reg] <= 1'b1;
-            row_addr_reg       <= s_addr;
-            summed_reg         <= {CHUNKS_W{1'b0}};
+        if (mask_take) begin
+            mask_part_reg <= mask_full ? mask_both[2*CHUNK_W-1:CHUNK_W] : mask_both[CHUNK_W-1:0];
+            mask_fill_reg <= mask_full ? mask_over[PARTS_W-1:0] : mask_sum[PARTS_W-1:0];
         end
-        if (sum_wr) summed_reg <= summed_reg + 1'b1;
-        if (take) begin
-            idx_reg <= phase_reg == HEADER || last_mask ? {IDX_W{1'b0}} : idx_reg + 1'b1;
-            if (phase_reg == HEADER) begin
-                phase_reg       <= MASKS;
-                count_reg       <= header[BASE_W-1:0];
-                word_chunks_reg <= rounded[WORDS_B +: IDX_W];
-            end else if (last_chunk) begin
-                phase_reg <= SUMS;
-            end else if (last_mask) begin
-                phase_reg <= WORDS_IN;
+        if (word_take) begin
+            word_part_reg <= word_sum[WORDS_B] ? word_both[2*CHUNK_W-1:CHUNK_W] : word_both[CHUNK_W-1:0];
+            word_fill_reg <= word_sum[WORDS_B-1:0];
+        end
+        if (mask_flush && sum_ready) mask_fill_reg <= {PARTS_W{1'b0}};
+        if (phase_reg == FLUSH) word_fill_reg <= {WORDS_B{1'b0}};
+        if (rst || (start && !begun_reg)) begin
+            mask_part_reg <= {CHUNK_W{1'b0}};
+            mask_fill_reg <= {PARTS_W{1'b0}};
+            word_part_reg <= {CHUNK_W{1'b0}};
+            word_fill_reg <= {WORDS_B{1'b0}};
+        end
+    end
+
+    // -------------------------------------------------------------------------------------------------------- the phases
+    wire [31:0]       header     = chunk[31:0];
+    wire [31:0]       most       = {{(32-SLICES_W){1'b0}}, cfg_slices} << $clog2(SLICE_W);
+    wire              header_bad = header > most;
+    wire [BASE_W-1:0] total;
+    wire              sums_done  = phase_reg == SUMS && summed_reg == masks_reg;
+    wire              good       = {1'b0, total} == count_reg && masks_reg == {1'b0, cfg_chunks};
+    wire              sum_wr;
+    wire [2:0]        next_pixel = last_reg ? FLUSH : WAIT;
+
+    assign complete = complete_reg;
+    assign ld_valid = begun_reg;
+    assign ld_bank  = bank_reg;
+    assign ld_masks = masks_reg[CHUNKS_W-1:0];
+    assign err_addr = addr_reg;
+
+    always @(posedge clk) begin
+        if (start) begin
+            phase_reg  <= s_inside ? HEADER : OUTSIDE;
+            last_reg   <= s_last;
+            addr_reg   <= s_addr;
+            slices_reg <= cfg_slices;
+            if (!begun_reg) begin
+                begun_reg          <= 1'b1;
+                used_reg[bank_reg] <= 1'b1;
+                count_reg          <= {(BASE_W+1){1'b0}};
+                masks_reg          <= {(CHUNKS_W+1){1'b0}};
+                summed_reg         <= {(CHUNKS_W+1){1'b0}};
+                word_chunk_reg     <= {WORD_AW{1'b0}};
             end
         end
-        if (busy_reg && sums_done && good) begin
-            busy_reg               <= 1'b0;
+        if (head_take) begin
+            phase_reg <= MASKS;
+            words_reg <= header[BASE_W-1:0];
+            count_reg <= count_reg + {1'b0, header[BASE_W-1:0]};
+        end
+        if (mask_take) begin
+            slices_reg <= slices_reg - {{(SLICES_W-PARTS_W){1'b0}}, mask_new};
+            if (mask_end) phase_reg <= phase_reg == OUTSIDE || no_words ? next_pixel : WORDS_IN;
+        end
+        if (word_take) begin
+            words_reg <= words_reg - {{(BASE_W-WORDS_B-1){1'b0}}, word_new};
+            if (word_end) phase_reg <= next_pixel;
+        end
+        if (phase_reg == FLUSH && !(mask_flush && !sum_ready)) phase_reg <= SUMS;
+        if (mask_wr) masks_reg <= masks_reg + 1'b1;
+        if (sum_wr) summed_reg <= summed_reg + 1'b1;
+        if (word_wr) word_chunk_reg <= word_chunk_reg + 1'b1;
+        if (sums_done && good) begin
+            phase_reg              <= WAIT;
+            begun_reg              <= 1'b0;
             complete_reg[bank_reg] <= 1'b1;
             bank_reg               <= !bank_reg;
         end
-        err <= busy_reg && ((take && phase_reg == HEADER && header_bad) || (sums_done && !good));
+        err <= (head_take && header_bad) || (sums_done && !good);
         if (free) begin
             used_reg[old_reg]     <= 1'b0;
             complete_reg[old_reg] <= 1'b0;
             old_reg               <= !old_reg;
         end
         if (rst) begin
-            busy_reg     <= 1'b0;
+            phase_reg    <= WAIT;
+            begun_reg    <= 1'b0;
             used_reg     <= 2'b00;
             complete_reg <= 2'b00;
             bank_reg     <= 1'b0;
@@ -211,9 +285,9 @@ module loas_row_buffer #(
             loas_prefix_laggy #(.W(CHUNK_W), .SLICE_W(SLICE_W), .BASE_W(BASE_W)) prefix_inst (
                 .clk        (clk),
                 .rst        (rst),
-                .start      (take_mask),
-                .mask       (chunk),
-                .base       (idx_reg == {IDX_W{1'b0}} ? {BASE_W{1'b0}} : total),
+                .start      (mask_wr),
+                .mask       (mask_out),
+                .base       (masks_reg == {(CHUNKS_W+1){1'b0}} ? {BASE_W{1'b0}} : total),
                 .busy       (sum_busy),
                 .done       (sum_wr),
                 .slice_base (bases),
@@ -224,13 +298,13 @@ module loas_row_buffer #(
             reg  [BASE_W-1:0]            total_reg;
             wire [$clog2(CHUNK_W+1)-1:0] ones;
             wire [BASE_W:0]              sum = {1'b0, bases} + {{(BASE_W+1-$clog2(CHUNK_W+1)){1'b0}}, ones};
-            loas_popcount #(.W(CHUNK_W)) popcount_inst (.in(chunk), .count(ones));
+            loas_popcount #(.W(CHUNK_W)) popcount_inst (.in(mask_out), .count(ones));
             assign sum_ready = 1'b1;
-            assign sum_wr    = take_mask;
-            assign bases     = idx_reg == {IDX_W{1'b0}} ? {BASE_W{1'b0}} : total_reg;
+            assign sum_wr    = mask_wr;
+            assign bases     = masks_reg == {(CHUNKS_W+1){1'b0}} ? {BASE_W{1'b0}} : total_reg;
             assign total     = total_reg;
             always @(posedge clk) begin
-                if (take_mask) total_reg <= sum[BASE_W-1:0];
+                if (mask_wr) total_reg <= sum[BASE_W-1:0];
             end
             wire unused_carry = sum[BASE_W];   // at most K_MAX ones
         end
@@ -242,7 +316,7 @@ module loas_row_buffer #(
 
     loas_ram #(.W(CHUNK_W), .DEPTH(2 << CHUNK_AW)) mask_ram_inst (
         .clk(clk),
-        .wr_en(take_mask), .wr_addr({bank_reg, idx_reg[CHUNK_AW-1:0]}), .wr_data(chunk),
+        .wr_en(mask_wr), .wr_addr({bank_reg, masks_reg[CHUNK_AW-1:0]}), .wr_data(mask_out),
         .rd_en(mask_rd_en), .rd_addr({mask_rd_bank, mask_rd_chunk}), .rd_data(mask_rd_data)
     );
 
@@ -254,7 +328,7 @@ module loas_row_buffer #(
 
     loas_ram #(.W(CHUNK_W), .DEPTH(2 << WORD_AW)) word_ram_inst (
         .clk(clk),
-        .wr_en(take_word), .wr_addr({bank_reg, idx_reg[WORD_AW-1:0]}), .wr_data(chunk),
+        .wr_en(word_wr), .wr_addr({bank_reg, word_chunk_reg}), .wr_data(word_out),
         .rd_en(word_rd_en), .rd_addr({word_rd_bank, word_rd_index[WORDS_B +: WORD_AW]}), .rd_data(words)
     );
 
@@ -264,7 +338,7 @@ module loas_row_buffer #(
         if (word_rd_en) word_reg <= word_rd_index[WORDS_B-1:0];
     end
 
-    wire unused_ok = &{1'b0, word_rd_index, s_addr, rounded};
+    wire unused_ok = &{1'b0, word_rd_index, s_addr, mask_over};
 
 endmodule
 

@@ -38,7 +38,9 @@ module loas_tppe #(
 
     input  wire                           task_valid,
     output wire                           task_ready,
-    input  wire [31:0]                    task_a_addr,
+    input  wire [31:0]                    task_a_addr,  // first pixel of the row's window
+    input  wire [17:0]                    task_y,
+    input  wire [17:0]                    task_x,
     input  wire [31:0]                    task_params,
     input  wire [31:0]                    task_masks,
     input  wire [31:0]                    task_weights,
@@ -47,6 +49,13 @@ module loas_tppe #(
     input  wire [$clog2(NUM_SLOTS)-1:0]   task_slot,
     input  wire [$clog2(OUT_ENTRIES)-1:0] task_out_addr,
     input  wire [$clog2(K_MAX/CHUNK_W+1)-1:0] cfg_chunks,
+    input  wire [$clog2(K_MAX/SLICE_W+1)-1:0] cfg_slices,     // of a pixel
+    input  wire [7:0]                     cfg_kh,
+    input  wire [7:0]                     cfg_kw,
+    input  wire [15:0]                    cfg_in_h,
+    input  wire [15:0]                    cfg_in_w,
+    input  wire [31:0]                    cfg_a_stride,
+    input  wire [31:0]                    cfg_row_bytes,
 
     output wire                           rd_valid,
     input  wire                           rd_ready,
@@ -99,6 +108,8 @@ module loas_tppe #(
 
     reg  [4:0]        todo_reg;
     reg  [31:0]       a_addr_reg;
+    reg  [17:0]       y_reg;
+    reg  [17:0]       x_reg;
     reg  [31:0]       params_reg;
     reg  [31:0]       masks_reg;
     reg  [31:0]       weights_reg;
@@ -118,6 +129,8 @@ module loas_tppe #(
         if (task_valid && task_ready) begin
             todo_reg     <= 5'h1f;
             a_addr_reg   <= task_a_addr;
+            y_reg        <= task_y;
+            x_reg        <= task_x;
             params_reg   <= task_params;
             masks_reg    <= task_masks;
             weights_reg  <= task_weights;
@@ -132,14 +145,22 @@ module loas_tppe #(
     // what the output needs of the two tasks inside, by bank
     reg               in_bank_reg;
     reg               out_bank_reg;
+    reg [1:0]         rows_reg;        // tasks that have a bank
     reg [31:0]        bank_params_reg [0:1];
     reg [SLOT_W-1:0]  bank_slot_reg   [0:1];
     reg [ADDR_W-1:0]  bank_addr_reg   [0:1];
 
     wire task_done = sum_valid && sum_ready && sum_last;
+    wire row_room  = rows_reg != 2'd2;
+    wire window_ready;
+    wire row_taken = valid[ROW] && ready[ROW];
+
+    assign ready[ROW] = window_ready && row_room;
 
     always @(posedge clk) begin
-        if (valid[ROW] && ready[ROW]) begin
+        if (row_taken && !task_done) rows_reg <= rows_reg + 2'd1;
+        if (task_done && !row_taken) rows_reg <= rows_reg - 2'd1;
+        if (row_taken) begin
             bank_params_reg[in_bank_reg] <= params_reg;
             bank_slot_reg[in_bank_reg]   <= slot_reg;
             bank_addr_reg[in_bank_reg]   <= out_addr_reg;
@@ -149,6 +170,7 @@ module loas_tppe #(
         if (rst) begin
             in_bank_reg  <= 1'b0;
             out_bank_reg <= 1'b0;
+            rows_reg     <= 2'd0;
         end
     end
 
@@ -209,15 +231,42 @@ module loas_tppe #(
     wire                err_row;
     wire [31:0]         err_row_addr;
 
+    wire                pixel_valid, pixel_ready, pixel_inside, pixel_last;
+    wire [31:0]         pixel_addr;
+
+    loas_window window_inst (
+        .clk           (clk),
+        .rst           (rst),
+        .cfg_kh        (cfg_kh),
+        .cfg_kw        (cfg_kw),
+        .cfg_in_h      (cfg_in_h),
+        .cfg_in_w      (cfg_in_w),
+        .cfg_a_stride  (cfg_a_stride),
+        .cfg_row_bytes (cfg_row_bytes),
+        .s_valid       (valid[ROW] && row_room),
+        .s_ready       (window_ready),
+        .s_addr        (a_addr_reg),
+        .s_y           (y_reg),
+        .s_x           (x_reg),
+        .m_valid       (pixel_valid),
+        .m_ready       (pixel_ready),
+        .m_addr        (pixel_addr),
+        .m_inside      (pixel_inside),
+        .m_last        (pixel_last)
+    );
+
     loas_row_buffer #(
         .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W)
     ) row_inst (
         .clk           (clk),
         .rst           (rst),
         .cfg_chunks    (cfg_chunks),
-        .s_valid       (valid[ROW]),
-        .s_ready       (ready[ROW]),
-        .s_addr        (a_addr_reg),
+        .cfg_slices    (cfg_slices),
+        .s_valid       (pixel_valid),
+        .s_ready       (pixel_ready),
+        .s_addr        (pixel_addr),
+        .s_inside      (pixel_inside),
+        .s_last        (pixel_last),
         .free          (task_done),
         .req_valid     (req_valid[ROW]),
         .req_ready     (req_ready[ROW]),

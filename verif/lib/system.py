@@ -17,7 +17,7 @@ from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from golden.config import load
-from lib.networks import Job, random_job
+from lib.networks import Job, random_conv_job, random_job
 from lib.sim import ROOT, run
 from scripts.compare import compare, counters, descriptors, spec
 from scripts.simulate import read_hex, write_hex
@@ -64,8 +64,10 @@ class TB:
         return int(await self.axil.read_dword(REG[name] + 4 * index))
 
     def job(self, *, size: int, rows: int | None = None, layers: int | None = None) -> Job:
-        """The next random job."""
+        """The next random job; where sizes are free, every third is a convolution."""
         self.next_job += 1
+        if rows is None and layers is None and self.next_job % 3 == 0:
+            return random_conv_job(self.next_job, self.cfg, side=3)
         return random_job(self.next_job, self.cfg, size=size, rows=rows, layers=layers)
 
     def weather(self) -> None:
