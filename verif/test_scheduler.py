@@ -188,9 +188,10 @@ class TB:
                     request = None
                     if now[0]:
                         assert layer.b_base <= now[1] < layer.b_end and now[1] % line == 0
-                        here = self.tasks[-1][1] if self.tasks else layer.b_base
+                        here = self.tasks[-1][3] if self.tasks else layer.b_base
                         self.fetches.append(now[1])
-                        assert now[1] <= max(b[0] for b in layer.blocks) + int(dut.CACHE_LINES.value) * line // 2, hex(here)
+                        last = max(layer.b_base, *(b[0] for b in layer.blocks))   # a broken entry may lie in front of all
+                        assert now[1] <= last + int(dut.CACHE_LINES.value) * line // 2, hex(here)
                     else:
                         answer.append((cycle + random.randint(1, self.latency), now[1] // line * line))
             else:
