@@ -57,7 +57,8 @@ def membrane_range(layer: Layer, T: int) -> Range:
 
     With X in [xlo, xhi] and f(v) = (leak * v) >> 8, which rises with v:
     silent (possible if xlo < theta): U in [f(xlo), f(min(xhi, theta - 1))];
-    firing (possible if xhi >= theta): hard U = 0; soft U in [f(max(xlo, theta) - theta), f(xhi - theta)].
+    firing (possible if xhi >= theta): hard U = 0; soft U in [f(max(xlo, theta) - theta), f(xhi - theta)];
+    late U in [f(max(xlo, theta)) - theta, f(xhi) - theta].
 
     Args:
         layer: The layer.
@@ -75,7 +76,9 @@ def membrane_range(layer: Layer, T: int) -> Range:
         low, high = np.minimum(low, xlo), np.maximum(high, xhi)
         silent, fires = xlo < theta, xhi >= theta
         slo, shi = (layer.leak * xlo) >> 8, (layer.leak * np.minimum(xhi, theta - 1)) >> 8
-        if layer.soft:
+        if layer.late:
+            flo, fhi = ((layer.leak * np.maximum(xlo, theta)) >> 8) - theta, ((layer.leak * xhi) >> 8) - theta
+        elif layer.soft:
             rlo, rhi = np.maximum(xlo, theta) - theta, xhi - theta
             high = np.where(fires, np.maximum(high, rhi), high)
             flo, fhi = (layer.leak * rlo) >> 8, (layer.leak * rhi) >> 8

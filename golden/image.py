@@ -233,6 +233,8 @@ def write_image(
     spikes = as_spikes("input spikes", spikes)
     check_inputs(network, spikes)
     network.check(cfg)
+    if network.T != cfg.T or any(one.pool or one.branch or one.late or one.source is not None for one in network.layers):
+        raise NetworkError(f"{network.name}: the image format cannot yet say T = {network.T}, pooling, branches or late resets")
     if spikes.shape[0] >= 1 << 24:
         raise NetworkError(f"input spikes: M = {spikes.shape[0]} is not legal: must be 1 to {(1 << 24) - 1}")
     counts = network.rows(spikes.shape[0])

@@ -149,21 +149,38 @@ class Conv:
         return wide.reshape(-1, taps.shape[2])
 
 
+@dataclass(frozen=True)
+class Branch:
+    """The second operand of a residual layer: its window is joined to the first one's along K, before the neuron.
+
+    Attributes:
+        source: Layer whose output is read, by its place in the network; -1: the network's input.
+        conv: Which of its pixels; the output pixels are those of the layer's own convolution.
+    """
+
+    source: int
+    conv: Conv
+
+
 @dataclass(eq=False)
 class Layer:
     """One layer: fully connected from the columns of a row, or a convolution over rows that are pixels.
 
     Attributes:
-        weights: (K, N) int8, B of the specification; K of a convolution is ordered (kh, kw, cin).
+        weights: (K, N) int8, B of the specification; K of a convolution is ordered (kh, kw, cin), K of a branch follows.
         bias: (N,) int32, added at every timestep.
         threshold: (N,) int32, fires at X >= threshold; ignored by a readout.
         leak: lambda in 1/256: 0 (no memory) to 256 (integrate and fire).
         soft: Reset by subtracting the threshold instead of to zero.
+        late: With soft: the threshold is subtracted after the leak, as toolkits do that reset a step later.
         readout: Outputs the integers sum over t of O[t] + T * bias, no spikes.
-        drop_once: Outputs that fire in exactly one timestep are dropped.
+        drop_once: Outputs that fire in exactly one timestep are dropped (of a chunk of the machine's T; after pooling).
         name: For messages.
         conv: Geometry of a convolution; None: fully connected. A fully connected layer behind maps is a convolution
             whose kernel is the whole map.
+        pool: (ph, pw): max pooling, the OR of the output words over windows of the output map that do not overlap.
+        branch: A second operand that is summed before the neuron.
+        source: Layer whose output is read, by its place in the network; None: the layer before; -1: the network's input.
 
     Raises:
         NetworkError: A field has a wrong shape, type or range.
@@ -178,17 +195,23 @@ class Layer:
     drop_once: bool = False
     name: str = "layer"
     conv: Conv | None = None
+    pool: tuple[int, int] | None = None
+    branch: Branch | None = None
+    source: int | None = None
+    late: bool = False
 
     def __post_init__(self) -> None:
         self.weights = as_integers(f"{self.name}: weights", self.weights, np.int8, 2)
         k, n = self.weights.shape
         if k < 1 or n < 1:
             raise NetworkError(f"{self.name}: weights: shape {(k, n)} is not legal: (K, N), both at least 1")
-        if self.conv and k != self.conv.taps * self.conv.cin:
-            c = self.conv
-            raise NetworkError(
-                f"{self.name}: weights: K = {k} is not legal: must be {c.taps * c.cin}, kh * kw * cin = {c.kh} * {c.kw} * {c.cin}"
-            )
+        want, terms = 0, []
+        for c in self.convs:
+            want += c.taps * c.cin
+            terms.append(f"{c.kh} * {c.kw} * {c.cin}")
+        if self.conv and k != want:
+            raise NetworkError(f"{self.name}: weights: K = {k} is not legal: must be {want}, kh * kw * cin = {' + '.join(terms)}")
+        self._check_shape()
         for field in ("bias", "threshold"):
             array = as_integers(f"{self.name}: {field}", getattr(self, field), np.int32, 1)
             if array.shape != (n,):
@@ -198,9 +221,50 @@ class Layer:
         if isinstance(leak, bool) or not isinstance(leak, (int, np.integer)) or not 0 <= int(leak) <= 256:
             raise NetworkError(f"{self.name}: leak = {leak!r} is not legal: must be an integer, 0 to 256")
         self.leak = int(leak)
-        self.soft, self.readout, self.drop_once = bool(self.soft), bool(self.readout), bool(self.drop_once)
-        if self.readout and (self.soft or self.drop_once):
-            raise NetworkError(f"{self.name}: soft and drop_once mean nothing in a readout layer: must be false")
+        for flag in ("soft", "readout", "drop_once", "late"):
+            setattr(self, flag, bool(getattr(self, flag)))
+        if self.readout and (self.soft or self.drop_once or self.pool):
+            raise NetworkError(f"{self.name}: soft, drop_once and pool mean nothing in a readout layer: must be false")
+        if self.late and not self.soft:
+            raise NetworkError(f"{self.name}: late = true is not legal without soft: only what is subtracted can be subtracted later")
+
+    def _check_shape(self) -> None:
+        """Refuses pooling and branches that do not fit the convolution."""
+        for field in ("pool", "branch"):
+            if getattr(self, field) is not None and self.conv is None:
+                raise NetworkError(f"{self.name}: {field} is not legal in a fully connected layer: must be None, or conv be given")
+        if self.pool is not None:
+            assert self.conv is not None
+            for letter, value, size in zip("hw", self.pool, (self.conv.out_h, self.conv.out_w), strict=True):
+                if not isinstance(value, (int, np.integer)) or not 1 <= value <= 255 or size % value:
+                    raise NetworkError(f"{self.name}: pool: p{letter} = {value!r} is not legal: must be an integer, 1 to 255, that divides "
+                                       f"out_{letter} = {size}")  # fmt: skip
+            self.pool = (int(self.pool[0]), int(self.pool[1]))
+            if self.pool == (1, 1):
+                self.pool = None
+        if self.branch is not None:
+            assert self.conv is not None
+            if self.pool:
+                raise NetworkError(f"{self.name}: pool is not legal beside a branch: must be None, and pooling a layer of its own")
+            out, want = self.branch.conv, self.conv
+            if (out.out_h, out.out_w) != (want.out_h, want.out_w):
+                raise NetworkError(f"{self.name}: branch: {out.out_h} x {out.out_w} output pixels are not legal: must be "
+                                   f"{want.out_h} x {want.out_w}, those of the layer's convolution")  # fmt: skip
+
+    @property
+    def convs(self) -> list[Conv]:
+        """The windows that make a row: none of a fully connected layer, two with a branch."""
+        return [c for c in (self.conv, self.branch.conv if self.branch else None) if c]
+
+    @property
+    def operands(self) -> list[Conv | None]:
+        """Geometry of everything that is read: of a fully connected layer one without."""
+        return list(self.convs) or [None]
+
+    @property
+    def pool_size(self) -> int:
+        """Output pixels of the convolution that make one output row."""
+        return self.pool[0] * self.pool[1] if self.pool else 1
 
     @property
     def k(self) -> int:
@@ -220,8 +284,8 @@ class Layer:
     def same(self, other: Layer) -> bool:
         """True if both compute the same in every case that an image can express (names may differ)."""
         return (
-            (self.leak, self.soft, self.readout, self.drop_once) == (other.leak, other.soft, other.readout, other.drop_once)
-            and self.conv == other.conv
+            all(getattr(self, name) == getattr(other, name) for name in ("leak", "soft", "late", "readout", "drop_once", "conv", "pool"))
+            and (self.branch.conv if self.branch else None) == (other.branch.conv if other.branch else None)
             and np.array_equal(self.weights, other.weights)
             and np.array_equal(self.bias, other.bias)
             and np.array_equal(self.threshold, other.threshold)
@@ -246,12 +310,20 @@ def rows_out(layer: Layer, m_in: int) -> int:
     """
     if layer.conv is None:
         return m_in
-    images, rest = divmod(m_in, layer.conv.pixels_in)
+    return images_in(layer.name, layer.conv, m_in) * layer.conv.pixels_out // layer.pool_size
+
+
+def images_in(name: str, conv: Conv, m_in: int) -> int:
+    """Images that ``m_in`` rows of a map are.
+
+    Raises:
+        NetworkError: No whole images.
+    """
+    images, rest = divmod(m_in, conv.pixels_in)
     if rest or not images:
-        c = layer.conv
-        raise NetworkError(f"{layer.name}: {m_in} input rows are not legal: must be a multiple of {c.pixels_in}, images of "
-                           f"{c.in_h} x {c.in_w} pixels")  # fmt: skip
-    return images * layer.conv.pixels_out
+        raise NetworkError(f"{name}: {m_in} input rows are not legal: must be a multiple of {conv.pixels_in}, images of "
+                           f"{conv.in_h} x {conv.in_w} pixels")  # fmt: skip
+    return images
 
 
 def conv_rows(A: npt.NDArray[Any], conv: Conv, first: int = 0, last: int | None = None) -> npt.NDArray[Any]:
@@ -278,13 +350,14 @@ def conv_rows(A: npt.NDArray[Any], conv: Conv, first: int = 0, last: int | None 
     return rows.reshape(last - first, conv.taps * conv.cin, A.shape[2])
 
 
-def row_groups(A: npt.NDArray[Any], conv: Conv | None, group: int) -> Iterator[npt.NDArray[Any]]:
-    """The input rows of all outputs, at most ``group`` at a time."""
-    if conv is None:
-        yield from (A[m : m + group] for m in range(0, len(A), group))
-        return
-    last = len(A) // conv.pixels_in * conv.pixels_out
-    yield from (conv_rows(A, conv, m, min(m + group, last)) for m in range(0, last, group))
+def row_groups(operands: Sequence[tuple[npt.NDArray[Any], Conv | None]], group: int) -> Iterator[npt.NDArray[Any]]:
+    """The input rows of all outputs, before pooling, at most ``group`` at a time; operands are joined along K."""
+    A, conv = operands[0]
+    last = len(A) // conv.pixels_in * conv.pixels_out if conv else len(A)
+    for m in range(0, last, group):
+        to = min(m + group, last)
+        rows = [conv_rows(a, c, m, to) if c else a[m:to] for a, c in operands]
+        yield rows[0] if len(rows) == 1 else np.concatenate(rows, axis=1)
 
 
 def naive_row(A: npt.NDArray[np.integer], conv: Conv, m: int) -> list[list[int]]:
@@ -317,22 +390,29 @@ def as_spikes(where: str, spikes: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     return array  # type: ignore[return-value]
 
 
-def layer_naive(A: npt.NDArray[np.integer], layer: Layer) -> npt.NDArray[np.integer]:
+def layer_naive(
+    A: npt.NDArray[np.integer], layer: Layer, second: npt.NDArray[np.integer] | None = None, chunk: int | None = None
+) -> npt.NDArray[np.integer]:
     """The layer as plain loops over Python integers, after docs/numerics.md.
 
     Args:
         A: (M, K, T) spikes, 0 or 1; (images * in_h * in_w, cin, T) of a convolution.
         layer: The layer.
+        second: What the layer's branch reads, likewise.
+        chunk: Timesteps that the machine runs at once, by default all: what once-firing is counted over.
 
     Returns:
         (M, N, T) uint8 spikes, or (M, N) int64 integers of a readout; M is :func:`rows_out`.
     """
-    M, K, T = rows_out(layer, A.shape[0]), layer.k, A.shape[2]
-    N = layer.n
+    K, N, T = layer.k, layer.n, A.shape[2]
+    images = A.shape[0] // layer.conv.pixels_in if layer.conv else A.shape[0]
+    M = images * layer.conv.pixels_out if layer.conv else images
     spikes = np.zeros((M, N, T), np.uint8)
     values = np.zeros((M, N), np.int64)
     for m in range(M):
         row = naive_row(A, layer.conv, m) if layer.conv else A[m].tolist()
+        if layer.branch and second is not None:
+            row += naive_row(second, layer.branch.conv, m)
         for n in range(N):
             bias, threshold = int(layer.bias[n]), int(layer.threshold[n])
             membrane = 0
@@ -345,13 +425,53 @@ def layer_naive(A: npt.NDArray[np.integer], layer: Layer) -> npt.NDArray[np.inte
                 x = total + bias + membrane
                 fires = x >= threshold
                 spikes[m, n, t] = fires
-                if layer.soft:
+                if layer.late:
+                    membrane = ((layer.leak * x) >> 8) - (threshold if fires else 0)
+                elif layer.soft:
                     membrane = (layer.leak * (x - threshold if fires else x)) >> 8
                 else:
                     membrane = 0 if fires else (layer.leak * x) >> 8
-            if layer.drop_once and spikes[m, n].sum() == 1:
-                spikes[m, n] = 0
-    return values if layer.readout else spikes
+    if layer.readout:
+        return values
+    if layer.pool and layer.conv:
+        (ph, pw), width = layer.pool, layer.conv.out_w
+        pooled = np.zeros((M // (ph * pw), N, T), np.uint8)
+        for m in range(M):
+            line, x = divmod(m, width)
+            pooled[line // ph * (width // pw) + x // pw] |= spikes[m]
+        spikes = pooled
+    return drop_once(spikes, chunk) if layer.drop_once else spikes
+
+
+def drop_once(spikes: npt.NDArray[np.uint8], chunk: int | None = None) -> npt.NDArray[np.uint8]:
+    """Silences the outputs that fire in exactly one timestep of a chunk.
+
+    Args:
+        spikes: (M, N, T), changed in place.
+        chunk: Timesteps of a chunk, by default T.
+    """
+    T = spikes.shape[2]
+    for t in range(0, T, chunk or T):
+        part = spikes[:, :, t : t + (chunk or T)]
+        part[part.sum(axis=2) == 1] = 0
+    return spikes
+
+
+def or_pool(spikes: npt.NDArray[np.uint8], layer: Layer) -> npt.NDArray[np.uint8]:
+    """Max pooling: the OR of the words over windows of the layer's output map.
+
+    Args:
+        spikes: (images * out_h * out_w, N, T).
+        layer: For ``conv`` and ``pool``.
+
+    Returns:
+        (images * out_h / ph * out_w / pw, N, T); the same array if there is no pooling.
+    """
+    if layer.pool is None or layer.conv is None:
+        return spikes
+    (ph, pw), (_, n, T) = layer.pool, spikes.shape
+    windows = spikes.reshape(-1, layer.conv.out_h // ph, ph, layer.conv.out_w // pw, pw, n, T)
+    return np.ascontiguousarray(windows.max(axis=(2, 4))).reshape(-1, n, T)
 
 
 def sums_fast(A: npt.NDArray[np.integer], weights: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
@@ -375,7 +495,7 @@ def sums_fast(A: npt.NDArray[np.integer], weights: npt.NDArray[np.integer]) -> n
 
 
 def neurons_fast(sums: npt.NDArray[np.int64], layer: Layer) -> npt.NDArray[np.integer]:
-    """The neurons of a layer on given sums: what P-LIF and the drop of once-firing neurons do.
+    """The neurons of a layer on given sums: what P-LIF does.
 
     Args:
         sums: (M, T, N) int64, O of the specification.
@@ -394,50 +514,71 @@ def neurons_fast(sums: npt.NDArray[np.int64], layer: Layer) -> npt.NDArray[np.in
         x = sums[:, t] + bias + membrane
         fires = x >= threshold
         spikes[:, :, t] = fires
-        rest = x - fires * threshold if layer.soft else np.where(fires, 0, x)
-        membrane = (layer.leak * rest) >> 8
-    if layer.drop_once:
-        spikes[spikes.sum(axis=2) == 1] = 0
+        if layer.late:
+            membrane = ((layer.leak * x) >> 8) - fires * threshold
+        else:
+            rest = x - fires * threshold if layer.soft else np.where(fires, 0, x)
+            membrane = (layer.leak * rest) >> 8
     return spikes
 
 
-def layer_fast(A: npt.NDArray[np.integer], layer: Layer) -> npt.NDArray[np.integer]:
+def layer_fast(
+    A: npt.NDArray[np.integer], layer: Layer, second: npt.NDArray[np.integer] | None = None, chunk: int | None = None
+) -> npt.NDArray[np.integer]:
     """The same as :func:`layer_naive`, vectorised; rows are taken in groups to bound the memory.
 
     Args:
         A: (M, K, T) spikes, 0 or 1; (images * in_h * in_w, cin, T) of a convolution.
         layer: The layer.
+        second: What the layer's branch reads, likewise.
+        chunk: Timesteps that the machine runs at once, by default all: what once-firing is counted over.
 
     Returns:
         (M, N, T) uint8 spikes, or (M, N) int64 integers of a readout; M is :func:`rows_out`.
 
     Raises:
-        NetworkError: A does not have the layer's inputs, or no whole images.
+        NetworkError: A or second does not have the layer's inputs, or no whole images.
     """
-    if layer.inputs != A.shape[1]:
-        what = "channels" if layer.conv else "K"
-        raise NetworkError(f"{layer.name}: inputs of shape {A.shape} do not fit: {what} must be {layer.inputs}")
-    rows_out(layer, len(A))
+    operands = [(A, layer.conv)] + ([(second, layer.branch.conv)] if layer.branch and second is not None else [])
+    if (layer.branch is None) != (second is None):
+        raise NetworkError(f"{layer.name}: {len(operands)} operands are not legal: must be {2 if layer.branch else 1}")
+    for a, conv in operands:
+        want = conv.cin if conv else layer.k
+        if want != a.shape[1]:
+            what = "channels" if conv else "K"
+            raise NetworkError(f"{layer.name}: inputs of shape {a.shape} do not fit: {what} must be {want}")
+        if conv and images_in(layer.name, conv, len(a)) != len(A) // operands[0][1].pixels_in:  # type: ignore[union-attr]
+            raise NetworkError(f"{layer.name}: inputs of {len(A)} and {len(a)} rows do not fit: must be of as many images")
     group = max(1, (1 << 24) // (A.shape[2] * max(layer.k, layer.n)))
-    parts = [neurons_fast(sums_fast(rows, layer.weights), layer) for rows in row_groups(A, layer.conv, group)]
-    return np.concatenate(parts)
+    parts = [neurons_fast(sums_fast(rows, layer.weights), layer) for rows in row_groups(operands, group)]
+    out = np.concatenate(parts)
+    if layer.readout:
+        return out
+    out = or_pool(out.astype(np.uint8, copy=False), layer)
+    return drop_once(out, chunk) if layer.drop_once else out
 
 
-def run_layers(A: npt.NDArray[np.integer], layers: Sequence[Layer]) -> list[npt.NDArray[np.integer]]:
+def run_layers(A: npt.NDArray[np.integer], layers: Sequence[Layer], chunk: int | None = None) -> list[npt.NDArray[np.integer]]:
     """Runs layers one after the other.
 
     Args:
         A: (M, K, T) input spikes of the first layer.
         layers: Layers; a readout may only be the last.
+        chunk: Timesteps that the machine runs at once, by default all.
 
     Returns:
         The output of every layer, (M, N, T) uint8 spikes or (M, N) int64 of a readout.
     """
     outputs: list[npt.NDArray[np.integer]] = []
-    for layer in layers:
-        outputs.append(layer_fast(A, layer))
-        A = outputs[-1]
+    for i, layer in enumerate(layers):
+        operands = [A if source < 0 else outputs[source] for source in sources(layer, i)]
+        outputs.append(layer_fast(operands[0], layer, operands[1] if layer.branch else None, chunk))
     return outputs
+
+
+def sources(layer: Layer, place: int) -> list[int]:
+    """What the layer at a place in a network reads: layers by their places, -1 for the network's input; the branch last."""
+    return [place - 1 if layer.source is None else layer.source, *([layer.branch.source] if layer.branch else [])]
 
 
 @dataclass(frozen=True)
@@ -457,30 +598,54 @@ class Work:
     floor: int
 
 
-def work(A: npt.NDArray[np.integer], weights: npt.NDArray[np.integer], cfg: Config, conv: Conv | None = None) -> Work:
+def work(
+    A: npt.NDArray[np.integer], weights: npt.NDArray[np.integer], cfg: Config, conv: Conv | None = None,
+    branch: tuple[npt.NDArray[np.integer], Conv] | None = None,
+) -> Work:  # fmt: skip
     """Counts the work of one layer.
 
     Args:
-        A: (M, K, T) spikes; (images * in_h * in_w, cin, T) of a convolution.
+        A: (M, K, T) spikes; (images * in_h * in_w, cin, T) of a convolution. Chunks of the machine's T count apart.
         weights: (K, N).
-        cfg: For CHUNK_W, NUM_TPPES and LAGGY; of a convolution also SLICE_W, to which the machine pads the channels.
+        cfg: For T, CHUNK_W, NUM_TPPES and LAGGY; of a convolution also SLICE_W, to which the machine pads the channels.
         conv: Geometry of a convolution.
+        branch: Spikes and geometry of a second operand.
     """
-    T = A.shape[2]
-    count = A.sum(axis=2, dtype=np.uint8)[:, :, None]
-    if conv:
-        weights = conv.pad_weights(weights, cfg.SLICE_W)
-        padding = conv.padded(cfg.SLICE_W).cin - conv.cin
-        conv, count = conv.padded(cfg.SLICE_W), np.pad(count, ((0, 0), (0, padding), (0, 0)))
+    operands = [(A, conv), *([branch] if branch else [])]
+    weights, operands = pad_operands(operands, weights, cfg.SLICE_W)
     nonzero = weights != 0
     per_k, right = nonzero.sum(axis=1, dtype=np.int64), nonzero.astype(np.float32)
     matches = corrections = empty = 0
-    for rows in row_groups(count, conv, max(1, (1 << 24) // max(nonzero.shape))):
-        spikes = rows[:, :, 0]
-        live = spikes > 0
-        matches += int(live.sum(axis=0, dtype=np.int64) @ per_k)
-        corrections += int((live & (spikes < T)).sum(axis=0, dtype=np.int64) @ per_k) if cfg.LAGGY else 0
-        left = live.astype(np.float32)
-        for k in range(0, len(nonzero), cfg.CHUNK_W):
-            empty += int(np.count_nonzero(left[:, k : k + cfg.CHUNK_W] @ right[k : k + cfg.CHUNK_W] == 0))
+    for t in range(0, A.shape[2], cfg.T):
+        counts = [(a[:, :, t : t + cfg.T].sum(axis=2, dtype=np.uint8)[:, :, None], c) for a, c in operands]
+        for rows in row_groups(counts, max(1, (1 << 24) // max(nonzero.shape))):
+            spikes = rows[:, :, 0]
+            live = spikes > 0
+            matches += int(live.sum(axis=0, dtype=np.int64) @ per_k)
+            corrections += int((live & (spikes < cfg.T)).sum(axis=0, dtype=np.int64) @ per_k) if cfg.LAGGY else 0
+            left = live.astype(np.float32)
+            for k in range(0, len(nonzero), cfg.CHUNK_W):
+                empty += int(np.count_nonzero(left[:, k : k + cfg.CHUNK_W] @ right[k : k + cfg.CHUNK_W] == 0))
     return Work(matches, corrections, empty, -(-matches // cfg.NUM_TPPES))
+
+
+def pad_operands(
+    operands: Sequence[tuple[npt.NDArray[Any], Conv | None]], weights: npt.NDArray[Any], step: int
+) -> tuple[npt.NDArray[Any], list[tuple[npt.NDArray[Any], Conv | None]]]:
+    """Weights and spikes of a layer with the channels of every pixel rounded up to a multiple of ``step``."""
+    convs = [c for _, c in operands if c]
+    wide = pad_rows(weights, convs, step)
+    padded = [(np.pad(a, ((0, 0), (0, c.padded(step).cin - c.cin), (0, 0))), c.padded(step)) if c else (a, c) for a, c in operands]
+    return wide, padded
+
+
+def pad_rows(weights: npt.NDArray[Any], convs: Sequence[Conv], step: int) -> npt.NDArray[Any]:
+    """(K, N) weights of one or two windows with zero rows for the channels that :meth:`Conv.padded` adds to each."""
+    if not convs:
+        return weights
+    parts, start = [], 0
+    for conv in convs:
+        end = start + conv.taps * conv.cin
+        parts.append(conv.pad_weights(weights[start:end], step))
+        start = end
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -18,7 +18,7 @@ import pytest
 from golden import fiber, layer
 from golden.config import SPEC_DIR, load
 from golden.image import WALK, ImageError, parse_layout, read_image, read_outputs, reseal, write_image
-from golden.layer import Conv, Layer, NetworkError, conv_rows, layer_fast, layer_naive, max_pool, rows_out, work
+from golden.layer import Branch, Conv, Layer, NetworkError, conv_rows, layer_fast, layer_naive, max_pool, rows_out, work
 from golden.network import Network, load_network
 from scripts.compare import compare
 from scripts.pack import dump_lines, pack_folder, unpack_folder
@@ -75,8 +75,78 @@ def test_naive_fast_and_windows_agree(seed: int, monkeypatch: pytest.MonkeyPatch
     assert np.array_equal(conv_rows(A, conv), rows) and np.array_equal(conv_rows(A, conv, 1, len(rows)), rows[1:])
     assert np.array_equal(layer_fast(rows, dataclasses.replace(one, conv=None)), fast)
     whole = layer.row_groups
-    monkeypatch.setattr(layer, "row_groups", lambda A, conv, group: whole(A, conv, 2))
+    monkeypatch.setattr(layer, "row_groups", lambda operands, group: whole(operands, 2))
     assert np.array_equal(layer_fast(A, one), fast)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_pooled_residual_and_long_layers(seed: int) -> None:
+    """Naive against fast, and against the same sums and words made by numpy from windows."""
+    rng = np.random.default_rng(seed)
+    conv, T, N, chunk = random_geometry(rng), int(rng.integers(1, 13)), int(rng.integers(1, 4)), 4
+    pool = None if seed % 3 == 0 else (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+    branch, second = None, None
+    if pool:
+        conv = dataclasses.replace(conv, out_h=conv.out_h * pool[0], out_w=conv.out_w * pool[1])
+    elif seed % 2:
+        other = dataclasses.replace(random_geometry(rng), out_h=conv.out_h, out_w=conv.out_w)
+        branch, second = Branch(-1, other), random_spikes(rng, other, 2, T)
+    A = random_spikes(rng, conv, 2, T)
+    kind = {"soft": seed % 4 > 0, "late": seed % 4 > 1, "drop_once": seed % 5 == 0}
+    rows = windows(A, conv)
+    if branch and second is not None:
+        rows = np.concatenate([rows, windows(second, branch.conv)], axis=1)
+    W = rng.integers(-9, 10, (rows.shape[1], N))
+    one = make(W, rng.integers(-5, 6, N), rng.integers(-5, 20, N), int(rng.integers(257)), conv=conv, pool=pool, branch=branch, **kind)
+    fast = layer_fast(A, one, second, chunk)
+    assert np.array_equal(layer_naive(A, one, second, chunk), fast) and len(fast) == rows_out(one, len(A))
+    flat = dataclasses.replace(one, conv=None, pool=None, branch=None, drop_once=False)
+    want = layer_fast(rows, flat)
+    if pool:
+        shape = (-1, conv.out_h // pool[0], pool[0], conv.out_w // pool[1], pool[1], N, T)
+        want = want.reshape(shape).transpose(0, 1, 3, 5, 6, 2, 4).any(axis=(5, 6)).astype(np.uint8).reshape(-1, N, T)
+    if one.drop_once:
+        for t in range(0, T, chunk):
+            want[:, :, t : t + chunk] *= (want[:, :, t : t + chunk].sum(axis=2) != 1)[:, :, None]
+    assert np.array_equal(fast, want)
+
+
+def test_late_reset_by_hand() -> None:
+    """X = 10, 5 + (128 * 10 >> 8) - 7 = 3, 5 + (3 >> 1) = 6, ... with threshold 7, input 10 and then 5 each step."""
+    one = make(np.array([[5], [5]]), [0], [7], 128, soft=True, late=True)
+    A = np.array([[[1, 1, 1, 1, 1], [1, 0, 0, 0, 0]]], np.uint8)
+    assert layer_fast(A, one)[0, 0].tolist() == [1, 0, 0, 1, 0]  # X = 10, 3, 6, 8, 5 + 4 - 7 = 2
+    early = dataclasses.replace(one, late=False)
+    assert layer_fast(A, early)[0, 0].tolist() == [1, 0, 1, 0, 1]  # X = 10, 5 + 1 = 6, 5 + 3 = 8, 5 + 0 = 5, 5 + 2 = 7
+    with pytest.raises(NetworkError, match="late = true is not legal without soft"):
+        dataclasses.replace(one, soft=False)
+
+
+def test_shapes_of_pools_and_branches_are_checked() -> None:
+    conv = Conv.of((4, 4), 1, (1, 1))
+    good = make(np.ones((1, 2)), [0, 0], [1, 1], conv=conv, name="good")
+    for change, message in (
+        ({"pool": (3, 2)}, "good: pool: ph = 3 is not legal: must be an integer, 1 to 255, that divides out_h = 4"),
+        ({"pool": (2, 2), "readout": True}, "pool mean nothing in a readout"),
+        ({"pool": (2, 2), "conv": None}, "pool is not legal in a fully connected layer"),
+        ({"branch": Branch(-1, Conv.of((4, 3), 1, (1, 1))), "weights": np.ones((2, 2))}, "branch: 4 x 3 output pixels .* must be 4 x 4"),
+        ({"branch": Branch(-1, conv)}, r"K = 1 is not legal: must be 2, kh \* kw \* cin = 1 \* 1 \* 1 \+ 1 \* 1 \* 1"),
+        ({"branch": Branch(-1, conv), "weights": np.ones((2, 2)), "pool": (2, 2)}, "pool is not legal beside a branch"),
+    ):
+        with pytest.raises(NetworkError, match=message):
+            dataclasses.replace(good, **change)  # type: ignore[arg-type]
+    two = dataclasses.replace(good, weights=np.ones((3, 2)), conv=Conv.of((4, 4), 2, (1, 1)), branch=Branch(-1, conv), name="two")
+    net = Network("net", 9, [good, two])
+    x = np.ones((32, 1, 9), np.uint8)
+    assert net.rows(32) == [32, 32] and [out.shape for out in net.run(x)] == [(32, 2, 9)] * 2
+    for layers, message in (
+        ([good, dataclasses.replace(two, source=1)], r"two: source = 1 is not legal: must be -1 to 0"),
+        ([good, dataclasses.replace(two, branch=Branch(0, conv))], "two: cin = 1 is not legal: must be 2, the outputs of good"),
+        ([dataclasses.replace(good, pool=(2, 2)), two], r"two: in_h \* in_w = 16 is not legal: must be 4"),
+        ([dataclasses.replace(two, source=-1)], "cin = 1 is not legal: must be 2, the outputs of the network's input"),
+    ):
+        with pytest.raises(NetworkError, match=message):
+            Network("net", 9, layers)
 
 
 @pytest.mark.parametrize("seed", range(20))

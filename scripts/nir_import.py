@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from golden.errors import LoasError
-from golden.layer import Layer, NetworkError, as_integers, neurons_fast
+from golden.layer import Layer, NetworkError, as_integers, drop_once, neurons_fast
 from golden.network import Network
 
 LAYER_FIELDS = ("name", "affine", "neuron", "runs_on", "kind", "scale", "leak", "drop_once", "k", "n")
@@ -65,7 +65,8 @@ class Imported:
             raise NirError(f"{self.network.name}: input of shape {x.shape} is not legal: must be (M, {layer.k})")
         sums = x.astype(np.int64) @ layer.weights.astype(np.int64)
         steps = np.repeat(sums[:, None, :], self.network.T, axis=1)
-        return neurons_fast(steps, layer).astype(np.uint8)
+        spikes = neurons_fast(steps, layer).astype(np.uint8)
+        return drop_once(spikes) if layer.drop_once else spikes
 
 
 def order(where: str, nodes: dict[str, Any], edges: list[tuple[str, str]]) -> list[str]:
