@@ -53,6 +53,8 @@ class Config:
     K_MAX: int
     LAGGY: int
     FIFO_DEPTH: int
+    INDEX_RATE: int
+    CARRY: int
     AXI_W: int
     LINE_W: int
     NUM_BANKS: int
@@ -145,8 +147,8 @@ class Config:
 
     @property
     def config4(self) -> int:
-        """Register CONFIG4: AXI_W [10:0], OUTSTANDING [17:11], NUM_TPPES [24:18], LAGGY [25]."""
-        return self.AXI_W | self.OUTSTANDING << 11 | self.NUM_TPPES << 18 | self.LAGGY << 25
+        """Register CONFIG4: AXI_W [10:0], OUTSTANDING [17:11], NUM_TPPES [24:18], LAGGY [25], CARRY [26], INDEX_RATE [30:27]."""
+        return self.AXI_W | self.OUTSTANDING << 11 | self.NUM_TPPES << 18 | self.LAGGY << 25 | self.CARRY << 26 | self.INDEX_RATE << 27
 
     @property
     def config5(self) -> int:
@@ -196,6 +198,8 @@ class Config:
              f"a multiple of CHUNK_W = {self.CHUNK_W}, {self.CHUNK_W} to 65536")  # fmt: skip
         span("LAGGY", 0, 1)
         power("FIFO_DEPTH", 2, 64)
+        need("INDEX_RATE", self.INDEX_RATE in (0, 1, 2, 4, 8) and self.INDEX_RATE <= self.chunk_bytes, "0, 1, 2, 4 or 8")
+        span("CARRY", 0, 1)
         power("AXI_W", 32, 1024)
         power("LINE_W", max(128, self.CHUNK_W, self.AXI_W), 2048)
         need("LINE_W", self.LINE_W // self.AXI_W <= 256, f"at most 256 * AXI_W = {256 * self.AXI_W}")

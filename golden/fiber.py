@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from golden import index_code
 from golden.config import Config
 from golden.errors import LoasError
 
@@ -193,14 +194,22 @@ def decompress_rows(rows: Bytes, k: int, cfg: Config, *, clean: bool = False) ->
     return ((words[:, :, None] >> np.arange(cfg.T, dtype=np.uint16)) & 1).astype(np.uint8)
 
 
-def block_bytes(cols: int, k: int, nnz: int, cfg: Config) -> tuple[int, int, int]:
+def block_bytes(cols: int, k: int, nnz: int, cfg: Config, index_bytes: int | None = None) -> tuple[int, int, int]:
     """Where the parts of a weight block lie, in bytes from its start.
+
+    Args:
+        cols: Columns of the block.
+        k: Inputs.
+        nnz: Nonzero weights.
+        cfg: For chunk width and weight width.
+        index_bytes: Bytes of the index code; None: bitmasks.
 
     Returns:
         Offset of the masks, offset of the weights, length with padding.
     """
     masks = align(8 * cols, cfg.chunk_bytes)
-    weights = masks + cols * cfg.num_chunks(k) * cfg.chunk_bytes
+    places = cols * cfg.num_chunks(k) * cfg.chunk_bytes if index_bytes is None else align(index_bytes, cfg.chunk_bytes)
+    weights = masks + places
     return masks, weights, align(weights + -(-nnz * cfg.wslot_w // 8), max(8, cfg.chunk_bytes))
 
 
@@ -210,7 +219,8 @@ def compress_blocks(
     threshold: npt.NDArray[np.int32],
     block_cols: int,
     cfg: Config,
-) -> tuple[Bytes, list[tuple[int, int]]]:
+    index: bool | None = None,
+) -> tuple[Bytes, list[tuple[int, int, int, int]], bool]:
     """Compresses the weights of a layer to consecutive blocks of columns.
 
     Args:
@@ -218,45 +228,52 @@ def compress_blocks(
         bias: (N,) int32.
         threshold: (N,) int32.
         block_cols: Columns of a block; the last may have fewer.
-        cfg: For chunk width and weight width.
+        cfg: For chunk width, weight width and INDEX_RATE.
+        index: Places as an index code (:mod:`golden.index_code`), or as bitmasks; None: what is smaller.
 
     Returns:
-        The blocks, (bytes,) uint8, and for each its start and number of nonzero weights.
+        The blocks, (bytes,) uint8; for each the offsets of records, places and weights, and its number of nonzero weights;
+        and whether places are an index code.
     """
     K, N = weights.shape
     columns = np.ascontiguousarray(weights.T)
     mask = columns != 0
     params = np.stack([bias, threshold], axis=1).astype("<i4").view(np.uint8).reshape(N, 8)
+    masks = pack_masks(mask, cfg)
+    firsts = range(0, N, block_cols)
+    strings = None
+    if index or (index is None and cfg.INDEX_RATE):
+        padded = np.zeros((N, cfg.num_chunks(K) * cfg.CHUNK_W), bool)
+        padded[:, :K] = mask
+        strings = [index_code.encode(padded[first : first + block_cols]) for first in firsts]
+        if index is None and sum(align(len(some), cfg.chunk_bytes) for some in strings) >= masks.size:
+            strings = None
     counts = np.count_nonzero(mask, axis=1)
-    table: list[tuple[int, int]] = []
-    sizes = []
+    table: list[tuple[int, int, int, int]] = []
     position = 0
-    for first in range(0, N, block_cols):
+    for i, first in enumerate(firsts):
         part = counts[first : first + block_cols]
         nnz = int(part.sum())
-        size = block_bytes(part.size, K, nnz, cfg)
-        table.append((position, nnz))
-        sizes.append(size)
-        position += size[2]
+        to_masks, to_weights, size = block_bytes(part.size, K, nnz, cfg, len(strings[i]) if strings else None)
+        table.append((position, position + to_masks, position + to_weights, nnz))
+        position += size
     out = np.zeros(position, np.uint8)
-    masks = pack_masks(mask, cfg)
     values = columns[mask]
     done = 0
-    for first, (start, nnz), (to_masks, to_weights, _) in zip(range(0, N, block_cols), table, sizes, strict=True):
-        some = params[first : first + block_cols].reshape(-1)
-        out[start : start + some.size] = some
-        some = masks[first : first + block_cols].reshape(-1)
-        out[start + to_masks : start + to_masks + some.size] = some
+    for i, (first, (start, places, some, nnz)) in enumerate(zip(firsts, table, strict=True)):
+        def put(at: int, data: Bytes) -> None:
+            out[at : at + data.size] = data
+
+        put(start, params[first : first + block_cols].reshape(-1))
+        put(places, np.frombuffer(strings[i], np.uint8) if strings else masks[first : first + block_cols].reshape(-1))
         block = values[done : done + nnz].view(np.uint8)
         done += nnz
-        if cfg.wslot_w < 8:
-            block = pack_fields((block & 15)[None, :], 4)[0]
-        out[start + to_weights : start + to_weights + block.size] = block
-    return out, table
+        put(some, pack_fields((block & 15)[None, :], 4)[0] if cfg.wslot_w < 8 else block)
+    return out, table, strings is not None
 
 
 def decompress_block(
-    data: Bytes, cols: int, k: int, nnz: int, cfg: Config
+    data: Bytes, cols: int, k: int, nnz: int, cfg: Config, index_bytes: int | None = None
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Decompresses one weight block with every check.
 
@@ -266,6 +283,7 @@ def decompress_block(
         k: Inputs.
         nnz: Nonzero weights, from the block table.
         cfg: For chunk width and weight width.
+        index_bytes: Bytes of the index code with its padding; None: bitmasks.
 
     Returns:
         Weights (k, cols) int8, bias (cols,) int32, threshold (cols,) int32.
@@ -273,15 +291,25 @@ def decompress_block(
     Raises:
         FiberError: Count and masks disagree, a stored weight is zero or too wide, or padding is not zero.
     """
-    to_masks, to_weights, end = block_bytes(cols, k, nnz, cfg)
+    to_masks, to_weights, end = block_bytes(cols, k, nnz, cfg, index_bytes)
     params = np.ascontiguousarray(data[: 8 * cols]).view("<i4").reshape(cols, 2).astype(np.int32)
     if data[8 * cols : to_masks].any():
         raise FiberError(8 * cols, "bytes after the parameter records are not zero")
-    masks = data[to_masks:to_weights].reshape(cols, -1)
-    bits = np.unpackbits(masks, axis=1, bitorder="little")
+    width = cfg.num_chunks(k) * cfg.CHUNK_W
+    if index_bytes is None:
+        bits = np.unpackbits(data[to_masks:to_weights].reshape(cols, -1), axis=1, bitorder="little")
+    else:
+        try:
+            places = index_code.decode(np.ascontiguousarray(data[to_masks:to_weights]), nnz, cols * width)
+            bits = places.view(np.uint8).reshape(cols, width)
+        except index_code.IndexCodeError as err:
+            raise FiberError(to_masks + err.offset, str(err)) from err
+        spare = index_code.used(np.ascontiguousarray(data[to_masks:to_weights]), nnz)
+        if index_bytes - spare >= cfg.chunk_bytes:
+            raise FiberError(to_masks + spare, f"the index has {index_bytes} bytes: must be the chunks of its {spare} bytes")
     if bits[:, k:].any():
         col = int(np.argmax(bits[:, k:].any(axis=1)))
-        raise FiberError(to_masks + col * masks.shape[1], f"column {col}: bitmask has a bit at or after input {k}")
+        raise FiberError(to_masks + col * width // 8 * (index_bytes is None), f"column {col}: bitmask has a bit at or after input {k}")
     mask = bits[:, :k].astype(bool)
     ones = int(np.count_nonzero(mask))
     if ones != nnz:

@@ -7,12 +7,11 @@ Word numbers come from ``spec/image.toml``; docs/image-format.md describes the f
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import struct
-import tomllib
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,134 +19,45 @@ import numpy.typing as npt
 
 from golden import config as configs
 from golden import fiber
-from golden.config import SPEC_DIR, Config
-from golden.errors import LoasError
+from golden.config import Config
 from golden.fiber import FiberError, align
-from golden.layer import Conv, Layer, NetworkError, as_spikes
-from golden.network import Network, check_inputs
+from golden.layer import Branch, Conv, Layer, NetworkError, as_spikes, pad_rows, sources
+from golden.layout import (
+    BLOCK_BYTES,
+    CONTROL,
+    COUNTERS,
+    DESCRIPTOR,
+    DESCRIPTOR_BYTES,
+    FLAGS,
+    HEADER,
+    HEADER_BYTES,
+    KIND_CONV,
+    KIND_FULL,
+    MAGIC,
+    MOST_ROWS,
+    PERF_BYTES,
+    TAG,
+    VERSION,
+    WALK,
+    WALK_BYTES,
+    ImageError,
+    LayerLayout,
+    Layout,
+    Region,
+    check_tiling,
+    choose_tiling,
+    row_strides,
+    spike_buffers,
+)
+from golden.network import MOST_STEPS, Network, check_inputs
 
 Memory = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 MAX_BYTES = 1 << 31
 
-
-@functools.cache
-def _spec(name: str) -> dict[str, Any]:
-    return tomllib.loads((SPEC_DIR / name).read_text(encoding="utf-8"))
-
-
-_IMAGE = _spec("image.toml")
-VERSION: int = _IMAGE["version"]
-MAGIC: int = _IMAGE["magic"]
-HEADER: dict[str, int] = {name: f["word"] for name, f in _IMAGE["header"].items()}
-DESCRIPTOR: dict[str, int] = {name: f["word"] for name, f in _IMAGE["descriptor"].items()}
-WALK: dict[str, int] = {name: f["word"] for name, f in _IMAGE["walk"].items()}
-CONTROL: dict[str, tuple[int, int]] = {name: (f["lsb"], f["width"]) for name, f in _IMAGE["control"].items()}
-COUNTERS: dict[str, int] = {name: f["index"] for name, f in _spec("registers.toml")["counters"].items()}
-KIND_FULL, KIND_CONV, TAG = 1, 2, 0x10A5
-HEADER_BYTES = DESCRIPTOR_BYTES = WALK_BYTES = 64
-BLOCK_BYTES = 16
-PERF_BYTES = 8 * 16
-
-
-class ImageError(LoasError):
-    """An image breaks a rule; the text names offset, field, value and what is legal."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """Bytes ``start`` to ``end`` of an image and what they are for, e.g. ``layer0.weights``."""
-
-    name: str
-    start: int
-    end: int
-
-
-@dataclass
-class LayerLayout:
-    """Where one layer lies in an image; the fields are those of its descriptor, and the geometry of its walk record."""
-
-    m: int
-    k: int
-    n: int
-    leak: int
-    soft: bool
-    readout: bool
-    drop_once: bool
-    block_cols: int
-    tile_rows: int
-    conv: Conv | None = None
-    a_base: int = 0
-    a_stride: int = 0
-    block_table: int = 0
-    b_base: int = 0
-    b_end: int = 0
-    out_base: int = 0
-    out_stride: int = 0
-    perf_ptr: int = 0
-    walk: int = 0
-    blocks: list[tuple[int, int, int, int]] = field(default_factory=list)
-
-    @property
-    def num_blocks(self) -> int:
-        """Blocks of columns."""
-        return -(-self.n // self.block_cols)
-
-    @property
-    def inputs(self) -> int:
-        """Columns of an input row: K, or the channels of a pixel."""
-        return self.conv.cin if self.conv else self.k
-
-    @property
-    def rows_in(self) -> int:
-        """Input rows."""
-        return self.m // self.conv.pixels_out * self.conv.pixels_in if self.conv else self.m
-
-    def walk_words(self, cfg: Config) -> list[int]:
-        """The 16 words of the walk record of a convolution."""
-        c = self.conv
-        assert c is not None
-        row = c.in_w * self.a_stride
-        values = {
-            "kernel": c.kh | c.kw << 8 | c.stride_y << 16 | c.stride_x << 24,
-            "out_size": c.out_h | c.out_w << 16,
-            "in_size": c.in_h | c.in_w << 16,
-            "pad": c.pad_top | c.pad_left << 8 | c.padded(cfg.SLICE_W).cin // cfg.SLICE_W << 16,
-            "step_x": c.stride_x * self.a_stride,
-            "step_y": c.stride_y * row,
-            "row_bytes": row,
-            "image_bytes": c.in_h * row,
-            "start": self.a_base - c.pad_top * row - c.pad_left * self.a_stride,
-        }
-        return _sealed_words(WALK, values)
-
-    def words(self) -> list[int]:
-        """The 16 words of the descriptor."""
-        kind = KIND_CONV if self.conv else KIND_FULL
-        control = {"kind": kind, "readout": self.readout, "soft": self.soft, "drop_once": self.drop_once, "tag": TAG}
-        values = {name: getattr(self, name) for name in DESCRIPTOR if hasattr(self, name)}
-        values["control"] = sum(int(v) << CONTROL[name][0] for name, v in control.items())
-        values["neuron"] = self.leak | self.block_cols << 16
-        return _sealed_words(DESCRIPTOR, values)
-
-
-def _sealed_words(table: dict[str, int], values: dict[str, int]) -> list[int]:
-    """The 16 words of a record, modulo 2^32, with the checksum that makes them add up to zero."""
-    words = [0] * 16
-    for name, value in values.items():
-        words[table[name]] = int(value) % (1 << 32)
-    words[table["checksum"]] = -sum(words) % (1 << 32)
-    return words
-
-
-@dataclass
-class Layout:
-    """Where everything lies in an image."""
-
-    cfg: Config
-    size: int
-    desc_offset: int
-    layers: list[LayerLayout]
-    regions: list[Region]
+__all__ = [
+    "COUNTERS", "DESCRIPTOR", "HEADER", "MAX_BYTES", "VERSION", "WALK", "Image", "ImageError", "LayerLayout", "Layout", "Memory", "Region",
+    "choose_tiling", "image_config", "parse_layout", "read_image", "read_outputs", "read_perf", "read_rows", "reseal", "write_image",
+]  # fmt: skip
 
 
 @dataclass
@@ -167,39 +77,6 @@ class Image:
     layout: Layout
 
 
-def choose_tiling(layer: Layer, m: int, cfg: Config) -> tuple[int, int]:
-    """Block columns and tile rows of a layer: the one place of the rule.
-
-    A block of 64 columns amortises the row's prefix sums and header over many columns, and its weights are
-    few enough to stay in the cache while a tile of rows walks over them. With few rows that gives too few
-    tasks to keep all TPPEs busy until the end, so blocks are halved (down to a slice, which is what an output
-    buffer entry holds) until there are 4 tasks for each TPPE. A tile is as large as the output buffer allows
-    with two tiles in it, one computed while the other is compressed, and at most 32 rows: each row of A is
-    read again for each block, and so must stay in the cache.
-
-    Args:
-        layer: The layer.
-        m: Output rows.
-        cfg: For NUM_TPPES, SLICE_W, NUM_SLOTS and OUT_ENTRIES.
-
-    Returns:
-        Block columns, tile rows.
-
-    Raises:
-        NetworkError: Not even one row fits the output buffer twice.
-    """
-    entries = cfg.entries_per_row(layer.n, layer.readout)
-    if 2 * entries > cfg.OUT_ENTRIES:
-        raise NetworkError(
-            f"{layer.name}: N = {layer.n} is not legal: a row takes {entries} entries, OUT_ENTRIES = {cfg.OUT_ENTRIES} of "
-            f"configuration {cfg.name} must hold two rows"
-        )
-    cols = max(64, cfg.SLICE_W)
-    while cols > cfg.SLICE_W and m * -(-layer.n // cols) < 4 * cfg.NUM_TPPES:
-        cols //= 2
-    return cols, min(32, m, cfg.NUM_SLOTS // 2, cfg.OUT_ENTRIES // (2 * entries))
-
-
 def _seal(image: bytearray) -> None:
     """Writes the checksum of the header."""
     struct.pack_into("<I", image, 4 * HEADER["crc"], 0)
@@ -212,19 +89,23 @@ def write_image(
     cfg: Config,
     tilings: Sequence[tuple[int, int]] | None = None,
     *,
+    keep: bool = True,
+    index: Sequence[bool] | None = None,
     layer_done: Callable[[], None] | None = None,
 ) -> bytes:
     """Packs a network and its input spikes to a memory image.
 
     Args:
         network: Layers; every column is checked against overflow.
-        spikes: (M, K, T) input spikes, 0 or 1; (pixels of all images, channels, T) before a convolution.
+        spikes: (M, K, T) input spikes, 0 or 1, T of the network; (pixels of all images, channels, T) before a convolution.
         cfg: The machine it is for.
-        tilings: (block columns, tile rows) of each layer, by default :func:`choose_tiling`.
+        tilings: (block columns, tile rows) of each layer, by default :func:`golden.layout.choose_tiling`.
+        keep: Every layer's output stays in memory, to be compared; else buffers are used again.
+        index: For each layer whether the places of its weights are an index code; by default where that is smaller.
         layer_done: Called after each layer, for progress.
 
     Returns:
-        The image; output and performance regions are zero.
+        The image; output, membrane and performance regions are zero.
 
     Raises:
         NetworkError: Sizes do not fit the configuration, rows are no whole images, or the image would reach 2^31 bytes.
@@ -233,14 +114,15 @@ def write_image(
     spikes = as_spikes("input spikes", spikes)
     check_inputs(network, spikes)
     network.check(cfg)
-    if network.T != cfg.T or any(one.pool or one.branch or one.late or one.source is not None for one in network.layers):
-        raise NetworkError(f"{network.name}: the image format cannot yet say T = {network.T}, pooling, branches or late resets")
-    if spikes.shape[0] >= 1 << 24:
-        raise NetworkError(f"input spikes: M = {spikes.shape[0]} is not legal: must be 1 to {(1 << 24) - 1}")
+    chunks = -(-network.T // cfg.T)
+    if chunks * len(network.layers) > 65535:
+        raise NetworkError(
+            f"{network.name}: {chunks} chunks of {len(network.layers)} layers are not legal: must be at most 65535 descriptors"
+        )
     counts = network.rows(spikes.shape[0])
-    for layer, m in zip(network.layers, counts, strict=True):
-        if m >= 1 << 24:
-            raise NetworkError(f"{network.name}: {layer.name}: M = {m} output rows are not legal: must be 1 to {(1 << 24) - 1}")
+    for what, m in (("input spikes", len(spikes)), *((layer.name, m) for layer, m in zip(network.layers, counts, strict=True))):
+        if m > MOST_ROWS:
+            raise NetworkError(f"{network.name}: {what}: M = {m} rows are not legal: must be 1 to {MOST_ROWS}")
     if tilings is None:
         tilings = [choose_tiling(layer, m, cfg) for layer, m in zip(network.layers, counts, strict=True)]
     line = cfg.line_bytes
@@ -252,37 +134,44 @@ def write_image(
         position = align(start + size, line)
         return start
 
-    desc_offset = take(DESCRIPTOR_BYTES * len(network.layers), max(64, line))
-    layouts: list[LayerLayout] = []
+    desc_offset = take(DESCRIPTOR_BYTES * len(network.layers) * chunks, max(64, line))
+    first: list[LayerLayout] = []
     data: list[npt.NDArray[np.uint8]] = []
-    for layer, m, (cols, rows) in zip(network.layers, counts, tilings, strict=True):
-        weights = layer.conv.pad_weights(layer.weights, cfg.SLICE_W) if layer.conv else layer.weights
-        lay = LayerLayout(m, len(weights), layer.n, layer.leak, layer.soft, layer.readout, layer.drop_once, cols, rows, layer.conv)
-        _check_tiling(lay, cfg, layer.name)
-        packed, table = fiber.compress_blocks(weights, layer.bias, layer.threshold, cols, cfg)
+    for i, (layer, m, (cols, rows)) in enumerate(zip(network.layers, counts, tilings, strict=True)):
+        weights = pad_rows(layer.weights, layer.convs, cfg.SLICE_W)
+        lay = LayerLayout(
+            m, len(weights), layer.n, layer.leak, layer.soft, layer.readout, layer.drop_once, cols, rows, layer.conv, layer.pool,
+            layer.branch.conv if layer.branch else None, layer.late, carry_out=chunks > 1, sources=sources(layer, i),
+        )  # fmt: skip
+        check_tiling(lay, cfg, layer.name)
+        packed, table, lay.index = fiber.compress_blocks(weights, layer.bias, layer.threshold, cols, cfg, index[i] if index else None)
         lay.block_table = take(BLOCK_BYTES * lay.num_blocks)
         lay.b_base = take(packed.size)
         lay.b_end = lay.b_base + align(packed.size, line)
-        for i, (start, nnz) in enumerate(table):
-            width = min(cols, layer.n - i * cols)
-            to_masks, to_weights, _ = fiber.block_bytes(width, lay.k, nnz, cfg)
-            at = lay.b_base + start
-            lay.blocks.append((at, at + to_masks, at + to_weights, nnz))
-        if lay.conv:
-            lay.walk = take(WALK_BYTES, max(64, line))
-        layouts.append(lay)
+        lay.blocks = [(lay.b_base + params, lay.b_base + masks, lay.b_base + some, nnz) for params, masks, some, nnz in table]
+        first.append(lay)
         data.append(packed)
         if layer_done:
             layer_done()
-    stride = fiber.row_stride(layouts[0].inputs, cfg)
-    base = take(len(spikes) * stride)
-    for lay in layouts:
-        lay.a_base, lay.a_stride = base, stride
-        stride = fiber.readout_stride(lay.n, cfg) if lay.readout else fiber.row_stride(lay.n, cfg)
-        base = take(lay.m * stride)
-        lay.out_base, lay.out_stride = base, stride
-    for lay in layouts:
-        lay.perf_ptr = take(PERF_BYTES)
+    base = [take(len(spikes) * fiber.row_stride(spikes.shape[1], cfg)) for _ in range(chunks)]
+    sizes = [lay.m * row_strides(layer, cfg) for layer, lay in zip(network.layers, first, strict=True)]
+    outputs = [spike_buffers(network.layers, sizes, keep, take) for _ in range(chunks)]
+    for lay in first:
+        if chunks > 1:
+            lay.state = take(lay.state_bytes(cfg))
+    layouts: list[LayerLayout] = []
+    for c in range(chunks):
+        for i, (layer, one) in enumerate(zip(network.layers, first, strict=True)):
+            lay = dataclasses.replace(one, steps=min(cfg.T, network.T - c * cfg.T), carry_in=c > 0, carry_out=c < chunks - 1)
+            reads = [(base[c], fiber.row_stride(spikes.shape[1], cfg)) if source < 0 else
+                     (outputs[c][source], row_strides(network.layers[source], cfg)) for source in lay.sources]  # fmt: skip
+            lay.a_base, lay.a_stride = reads[0]
+            lay.branch_base, lay.branch_stride = reads[1] if lay.branch else (0, 0)
+            lay.out_base, lay.out_stride = outputs[c][i], row_strides(layer, cfg)
+            lay.walk = take(WALK_BYTES, max(64, line)) if lay.conv else 0
+            lay.branch_walk = take(WALK_BYTES, max(64, line)) if lay.branch else 0
+            lay.perf_ptr = take(PERF_BYTES)
+            layouts.append(lay)
     if position >= MAX_BYTES:
         raise NetworkError(f"{network.name}: the image would have {position} bytes: must be less than {MAX_BYTES}")
 
@@ -292,11 +181,11 @@ def write_image(
         flat = np.ascontiguousarray(some).view(np.uint8).reshape(-1)
         image[start : start + flat.size] = flat
 
-    first, last = layouts[0], layouts[-1]
+    channels = [conv.cin for lay in first for source, conv in zip(lay.sources, (lay.conv, lay.branch), strict=False) if conv and source < 0]
     header = {
         "magic": MAGIC, "version": VERSION, "size": position, "desc_offset": desc_offset, "num_layers": len(layouts),
-        "input_offset": first.a_base, "input_rows": first.rows_in, "output_offset": last.out_base,
-        "input_channels": first.conv.cin if first.conv else 0,
+        "input_offset": base[0], "input_rows": len(spikes), "output_offset": layouts[-1].out_base,
+        "input_channels": channels[0] if channels else 0, "steps": network.T,
         **{f"config{i}": word for i, word in enumerate(cfg.image_words)},
     }  # fmt: skip
     words = np.zeros(16, "<u4")
@@ -304,29 +193,21 @@ def write_image(
         words[HEADER[name]] = value
     put(0, words)
     put(desc_offset, np.array([lay.words() for lay in layouts], "<u4"))
-    for lay, packed in zip(layouts, data, strict=True):
+    for lay, packed in zip(first, data, strict=True):
         put(lay.block_table, np.array(lay.blocks, "<u4"))
         put(lay.b_base, packed)
+    for lay in layouts:
         if lay.conv:
             put(lay.walk, np.array(lay.walk_words(cfg), "<u4"))
-    put(first.a_base, fiber.compress_rows(spikes, cfg, first.a_stride))
+        if lay.branch:
+            put(lay.branch_walk, np.array(lay.branch_words(cfg), "<u4"))
+    for c, at in enumerate(base):
+        part = spikes[:, :, c * cfg.T : (c + 1) * cfg.T]
+        part = np.pad(part, ((0, 0), (0, 0), (0, cfg.T - part.shape[2])))
+        put(at, fiber.compress_rows(part, cfg))
     words[HEADER["crc"]] = zlib.crc32(image.data)
     put(0, words)
     return image.tobytes()
-
-
-def _check_tiling(lay: LayerLayout, cfg: Config, where: str, at: int | None = None) -> None:
-    """Refuses block columns and tile rows that the machine cannot run."""
-    place = "" if at is None else f"offset {at + 4 * DESCRIPTOR['neuron']:#x}: "
-    if lay.block_cols % cfg.SLICE_W or not cfg.SLICE_W <= lay.block_cols <= 1024:
-        raise ImageError(f"{place}{where}: block columns = {lay.block_cols} is not legal: must be a multiple of SLICE_W = "
-                         f"{cfg.SLICE_W}, at most 1024")  # fmt: skip
-    entries = cfg.entries_per_row(lay.n, lay.readout)
-    most = min(cfg.NUM_SLOTS // 2, cfg.OUT_ENTRIES // (2 * entries))
-    if not 1 <= lay.tile_rows <= most:
-        place = "" if at is None else f"offset {at + 4 * DESCRIPTOR['tile_rows']:#x}: "
-        raise ImageError(f"{place}{where}: tile_rows = {lay.tile_rows} is not legal: must be 1 to {most} (two tiles in "
-                         f"NUM_SLOTS = {cfg.NUM_SLOTS} slots and OUT_ENTRIES = {cfg.OUT_ENTRIES} entries)")  # fmt: skip
 
 
 def image_config(data: Memory) -> Config:
@@ -346,7 +227,7 @@ def image_config(data: Memory) -> Config:
         cfg = Config(
             name="image", source="image header", T=c0 & 31, WEIGHT_W=c0 >> 8 & 15, SLICE_W=c0 >> 16 & 255, CHUNK_W=chunk,
             LINE_W=line, ACC_W=c1 >> 22 & 63, K_MAX=c2 & 0x1FFFF, MEM_W=c2 >> 17 & 63, OUT_ENTRIES=c3 & 0x1FFFF,
-            NUM_SLOTS=c3 >> 17 & 255, NUM_TPPES=2, LAGGY=1, FIFO_DEPTH=8, AXI_W=max(32, min(1024, line // 2)),
+            NUM_SLOTS=c3 >> 17 & 255, NUM_TPPES=2, LAGGY=1, FIFO_DEPTH=8, INDEX_RATE=1, CARRY=1, AXI_W=max(32, min(1024, line // 2)),
             NUM_BANKS=2, NUM_WAYS=2, NUM_SETS=4, OUTSTANDING=4,
         ).check()  # fmt: skip
     except configs.ConfigError as err:
@@ -400,27 +281,91 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
         struct.pack_into("<I", zeroed, 4 * HEADER["crc"], 0)
         crc = zlib.crc32(np.frombuffer(data, np.uint8)[HEADER_BYTES:].data, zlib.crc32(zeroed))
         need_head("crc", head("crc") == crc, f"{crc:#010x}, the CRC-32 of the content")
-    for word in range(14, 16):
-        if words[word]:
-            refuse(4 * word, f"header word {word}", words[word], "0")
+    if words[15]:
+        refuse(4 * 15, "header word 15", words[15], "0")
+    need_head("steps", 1 <= head("steps") <= MOST_STEPS, f"1 to {MOST_STEPS}")
+    chunks = -(-head("steps") // cfg.T)
     count = head("num_layers")
-    need_head("num_layers", 1 <= count <= 65535, "1 to 65535")
+    need_head("num_layers", 1 <= count <= 65535 and count % chunks == 0, f"1 to 65535, a multiple of {chunks}, the chunks of timesteps")
     desc = head("desc_offset")
     need_head("desc_offset", desc % 64 == 0 and HEADER_BYTES <= desc <= size - DESCRIPTOR_BYTES * count,
               f"a multiple of 64, {HEADER_BYTES} to {size - DESCRIPTOR_BYTES * count}")  # fmt: skip
-    table = np.frombuffer(data, "<u4", 16 * count, desc).reshape(count, 16)
+    need_head("input_channels", head("input_channels") <= cfg.K_MAX, f"0 to K_MAX = {cfg.K_MAX}")
+    layout = Layout(cfg, size, desc, head("steps"), [], [])
     regions = [Region("header", 0, HEADER_BYTES), Region("descriptors", desc, desc + DESCRIPTOR_BYTES * count)]
-    layers: list[LayerLayout] = []
-    images = 0  # known from the first convolution on
+    reader = _Reader(data, layout, count // chunks, head("input_channels"))
     for index in range(count):
-        at = desc + DESCRIPTOR_BYTES * index
-        d = {name: int(table[index, word]) for name, word in DESCRIPTOR.items()}
+        regions += reader.descriptor(index)
+    layers = layout.layers
+    need_head("output_offset", head("output_offset") == layers[-1].out_base, f"{layers[-1].out_base:#x}, the last out_base")
+    need_head("input_offset", head("input_offset") == reader.inputs[0].base, f"{reader.inputs[0].base:#x}, where the first layer reads it")
+    need_head("input_rows", head("input_rows") == reader.inputs[0].rows, f"{reader.inputs[0].rows}, the input rows of the first layer")
+    if not reader.inputs[0].pixels:
+        need_head("input_channels", head("input_channels") == 0, "0: the input is read by a fully connected layer")
+    unique = {(region.start, region.end, region.name): region for region in regions}
+    regions = sorted(unique.values(), key=lambda region: (region.start, region.end))
+    view = np.frombuffer(data, np.uint8)
+    end, last = 0, "the start"
+    for region in [*regions, Region("the end", size, size)]:
+        shared = region.name.endswith(".output") and last.endswith(".output")  # buffers that are used again
+        if align(end, line) > region.start and not shared:
+            raise ImageError(f"offset {region.start:#x}: {region.name} is not legal here: {last} lies there or shares its line")
+        if view[end : region.start].any():
+            gap = end + int(np.argmax(view[end : region.start] != 0))
+            raise ImageError(f"offset {gap:#x}: byte between {last} and {region.name} = {view[gap]:#x} is not legal: must be 0")
+        if verify_crc and region.name.endswith((".output", ".perf", ".state")) and view[region.start : region.end].any():
+            raise ImageError(f"offset {region.start:#x}: {region.name} is not legal: must be zero in a packed image")
+        if region.end >= end:
+            end, last = region.end, region.name
+    layout.regions = regions
+    layout.inputs = [(rows.base, rows.stride) for rows in reader.inputs]
+    layout.input_rows = reader.inputs[0].rows
+    return layout
 
-        def need(name: str, ok: bool, legal: str, at: int = at, d: dict[str, int] = d, index: int = index) -> None:
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows in memory: what a layer wrote (-1: the input), where, how many columns, and how many rows make an image if known."""
+
+    writer: int
+    base: int
+    stride: int
+    rows: int
+    columns: int
+    pixels: int | None
+
+    @property
+    def end(self) -> int:
+        return self.base + self.rows * self.stride
+
+
+class _Reader:
+    """Reads and checks descriptors one after the other, into ``layout.layers``."""
+
+    def __init__(self, data: Memory, layout: Layout, places: int, channels: int) -> None:
+        self.data, self.layout, self.places, self.channels = data, layout, places, channels
+        self.inputs: list[_Rows] = []  # of every chunk
+        self.written: list[_Rows] = []  # of this chunk
+
+    def descriptor(self, index: int) -> list[Region]:
+        """The descriptor of a layer in a chunk, with its walk records and block table.
+
+        Raises:
+            ImageError: Names offset, field, value and what is legal.
+        """
+        data, layout, cfg = self.data, self.layout, self.layout.cfg
+        line, size = cfg.line_bytes, layout.size
+        chunk, place = divmod(index, self.places)
+        at = layout.desc_offset + DESCRIPTOR_BYTES * index
+        words = [int(word) for word in np.frombuffer(data, "<u4", 16, at)]
+        d = {name: words[word] for name, word in DESCRIPTOR.items()}
+
+        def need(name: str, ok: bool, legal: str) -> None:
             if not ok:
-                refuse(at + 4 * DESCRIPTOR[name], f"layer {index}: {name}", d[name], legal)
+                here = f"offset {at + 4 * DESCRIPTOR[name]:#x}: layer {index}: {name}"
+                raise ImageError(f"{here} = {d[name]:#x} ({d[name]}) is not legal: must be {legal}")
 
-        total = int(table[index].sum(dtype=np.uint64)) % (1 << 32)
+        total = sum(words) % (1 << 32)
         need("checksum", total == 0, f"{(d['checksum'] - total) % (1 << 32):#010x}, so that the words add up to zero")
         bits = {name: d["control"] >> lsb & ((1 << width) - 1) for name, (lsb, width) in CONTROL.items()}
         defined = sum(((1 << width) - 1) << lsb for lsb, width in CONTROL.values())
@@ -429,124 +374,235 @@ def parse_layout(data: Memory, cfg: Config | None = None, *, verify_crc: bool = 
         need("control", d["control"] & ~defined == 0, "zero in undefined bits")
         readout = bool(bits["readout"])
         need("control", not (readout and (bits["soft"] or bits["drop_once"])), "without soft and drop_once in a readout")
-        need("control", not readout or index == count - 1, "a readout only in the last layer")
+        need("control", not readout or place == self.places - 1, "a readout only in the last layer")
+        need("control", not bits["late"] or bool(bits["soft"]), "late only with soft")
+        need("control", bits["carry_in"] == (chunk > 0), f"with carry_in = {int(chunk > 0)} in chunk {chunk} of timesteps")
+        out = chunk < layout.chunks - 1
+        need("control", bits["carry_out"] == out, f"with carry_out = {int(out)} in chunk {chunk} of {layout.chunks} of timesteps")
         most = min(cfg.K_MAX, cfg.OUT_ENTRIES // 2) if readout else cfg.K_MAX
-        need("m", 1 <= d["m"] < 1 << 24, f"1 to {(1 << 24) - 1}")
+        m, leak, steps = d["rows"] & MOST_ROWS, d["neuron"] & 0x1FF, d["neuron"] >> 9 & 31
+        need("rows", m >= 1, f"1 to {MOST_ROWS} in bits 23:0")
         need("k", 1 <= d["k"] <= cfg.K_MAX, f"1 to K_MAX = {cfg.K_MAX}")
         need("n", 1 <= d["n"] <= most, f"1 to {most}")
-        leak = d["neuron"] & 0x1FF
         need("neuron", leak <= 256, "a leak of 0 to 256 in bits 8:0")
-        need("neuron", d["neuron"] >> 9 & 0x7F == 0, "zero in bits 15:9")
-        lay = LayerLayout(d["m"], d["k"], d["n"], leak, bool(bits["soft"]), readout, bool(bits["drop_once"]),
-                          d["neuron"] >> 16, d["tile_rows"])  # fmt: skip
-        _check_tiling(lay, cfg, f"layer {index}", at)
-        for name in ("a_base", "a_stride", "block_table", "b_base", "b_end", "out_base", "out_stride", "perf_ptr", "walk"):
+        want = min(cfg.T, layout.steps - chunk * cfg.T)
+        need("neuron", steps == want, f"of {want} timesteps in bits 13:9")
+        need("neuron", d["neuron"] >> 14 & 3 == 0, "zero in bits 15:14")
+        flags = {name: bool(bits[name]) for name in (*FLAGS, "index", "carry_in", "carry_out")}
+        lay = LayerLayout(m=m, k=d["k"], n=d["n"], leak=leak, steps=steps, block_cols=d["neuron"] >> 16, tile_rows=d["rows"] >> 24,
+                          **flags)  # type: ignore[arg-type]  # fmt: skip
+        for name in ("a_base", "a_stride", "block_table", "b_base", "b_end", "out_base", "out_stride", "state", "perf_ptr", "walk"):
             step = {"block_table": 16, "walk": 64}.get(name, line)
             need(name, d[name] % step == 0 and d[name] <= size, f"a multiple of {step}, at most {size}, the image's size")
             setattr(lay, name, d[name])
+        if not place:
+            self.written = []
+        source = self.find(lay.a_base)
         if bits["kind"] == KIND_CONV:
             top = size - WALK_BYTES
             need("walk", HEADER_BYTES <= lay.walk <= top, f"{HEADER_BYTES} to {top}: it has {WALK_BYTES} bytes")
-            if not index:
-                need_head("input_channels", 1 <= head("input_channels") <= cfg.K_MAX, f"1 to K_MAX = {cfg.K_MAX} before a convolution")
-            _parse_walk(data, lay, index, layers[-1].n if index else head("input_channels"), cfg)
+            self.walk(lay, index, source)
             assert lay.conv is not None
-            batch, rest = divmod(lay.m, lay.conv.pixels_out)
-            need("m", rest == 0, f"a multiple of {lay.conv.pixels_out}, the pixels that the walk record makes of an image")
-            need("m", batch == (images or batch), f"{images * lay.conv.pixels_out}, the output pixels of {images} images")
-            images = batch
+            batch, rest = divmod(lay.m * lay.pool_size, lay.conv.pixels_out)
+            legal = f"a multiple of {lay.conv.pixels_out // lay.pool_size}, the pixels that the walk record makes of an image"
+            need("rows", rest == 0, legal)
+            if source and source.pixels:
+                images = source.rows // source.pixels
+                legal = f"{images * lay.conv.pixels_out // lay.pool_size}, the output pixels of {images} images"
+                need("rows", batch == images, legal)
         else:
             need("walk", lay.walk == 0, "0 in a fully connected layer")
+        check_tiling(lay, cfg, f"layer {index}", at)
         least = fiber.row_stride(lay.inputs, cfg)
         need("a_stride", lay.a_stride >= least, f"at least {least} for rows of {lay.inputs}")
         least = fiber.readout_stride(lay.n, cfg) if readout else fiber.row_stride(lay.n, cfg)
         need("out_stride", lay.out_stride >= least, f"at least {least} for N = {lay.n}")
         for name, length in (
             ("a_base", lay.rows_in * lay.a_stride), ("out_base", lay.m * lay.out_stride), ("perf_ptr", PERF_BYTES),
-            ("block_table", BLOCK_BYTES * lay.num_blocks),
+            ("block_table", BLOCK_BYTES * lay.num_blocks), ("state", lay.state_bytes(cfg) if lay.carries else 0),
         ):  # fmt: skip
-            need(name, HEADER_BYTES <= d[name] <= size - length, f"{HEADER_BYTES} to {size - length}: it has {length} bytes")
+            if length:
+                need(name, HEADER_BYTES <= d[name] <= size - length, f"{HEADER_BYTES} to {size - length}: it has {length} bytes")
+        need("state", lay.carries or lay.state == 0, "0 without carry_in and carry_out")
         need("b_base", HEADER_BYTES <= lay.b_base < lay.b_end, f"{HEADER_BYTES} to below b_end = {lay.b_end:#x}")
-        if index:
-            before = layers[-1]
-            if lay.conv:
-                legal = f"{lay.conv.pixels_out} for each {lay.conv.pixels_in} of the {before.m} rows of the layer before"
-                need("m", lay.rows_in == before.m, legal)
-            else:
-                need("m", lay.m == before.m, f"{before.m}, the rows of the layer before")
-            need("k", lay.inputs == before.n, f"{before.n}, the outputs of the layer before")
-            need("a_base", lay.a_base == before.out_base, f"{before.out_base:#x}, out_base of the layer before")
-            need("a_stride", lay.a_stride == before.out_stride, f"{before.out_stride}, out_stride of the layer before")
-        else:
-            need_head("input_offset", head("input_offset") == lay.a_base, f"{lay.a_base:#x}, a_base of the first layer")
-            need_head("input_rows", head("input_rows") == lay.rows_in, f"{lay.rows_in}, the input rows of the first layer")
-            channels = lay.conv.cin if lay.conv else 0
-            need_head("input_channels", head("input_channels") == channels, "0: the first layer is fully connected")
-            regions.append(Region("input", lay.a_base, lay.a_base + lay.rows_in * lay.a_stride))
+        lay.sources = [self.read(index, lay.a_base, lay.a_stride, lay.rows_in, lay.inputs, lay.conv, source, need)]
+        if lay.branch:
+            rows = lay.images * lay.branch.pixels_in
+            other = self.find(lay.branch_base)
+            lay.sources.append(self.read(index, lay.branch_base, lay.branch_stride, rows, lay.branch.cin, lay.branch, other, need))
+        out_end = lay.out_base + lay.m * lay.out_stride
+        for rows_read in [self.find(lay.a_base), self.find(lay.branch_base) if lay.branch else None]:
+            if rows_read:
+                free = out_end <= rows_read.base or rows_read.end <= lay.out_base
+                need("out_base", free, f"outside of {rows_read.base:#x} to {rows_read.end:#x}, which the layer reads")
+        pixels = lay.conv.pixels_out // lay.pool_size if lay.conv else source.pixels if source else None
+        mine = _Rows(place, lay.out_base, lay.out_stride, lay.m, lay.n, pixels)
+        self.written = [w for w in self.written if w.end <= mine.base or mine.end <= w.base] + [mine]
+        if chunk:
+            self.same_layer(lay, index, need)
         _parse_blocks(data, lay, index, cfg, at)
-        p = f"layer{index}."
-        regions += [
-            Region(p + "blocks", lay.block_table, lay.block_table + BLOCK_BYTES * lay.num_blocks),
-            Region(p + "weights", lay.b_base, lay.b_end),
-            Region(p + "output", lay.out_base, lay.out_base + lay.m * lay.out_stride),
+        layout.layers.append(lay)
+        p, shared = f"layer{index}.", f"layer{place}."
+        regions = [
+            Region(shared + "blocks", lay.block_table, lay.block_table + BLOCK_BYTES * lay.num_blocks),
+            Region(shared + "weights", lay.b_base, lay.b_end),
+            Region(p + "output", lay.out_base, out_end),
             Region(p + "perf", lay.perf_ptr, lay.perf_ptr + PERF_BYTES),
         ]
+        if not place:
+            name = "input" if layout.chunks == 1 else f"input{chunk}"
+            rows = self.inputs[chunk]  # type: ignore[assignment]
+            regions.append(Region(name, rows.base, rows.end))  # type: ignore[attr-defined]
         if lay.conv:
             regions.append(Region(p + "walk", lay.walk, lay.walk + WALK_BYTES))
-        layers.append(lay)
-    need_head("output_offset", head("output_offset") == layers[-1].out_base, f"{layers[-1].out_base:#x}, the last out_base")
-    regions.sort(key=lambda region: region.start)
-    view = np.frombuffer(data, np.uint8)
-    end, last = 0, "the start"
-    for region in [*regions, Region("the end", size, size)]:
-        if align(end, line) > region.start:
-            raise ImageError(f"offset {region.start:#x}: {region.name} is not legal here: {last} lies there or shares its line")
-        if view[end : region.start].any():
-            gap = end + int(np.argmax(view[end : region.start] != 0))
-            raise ImageError(f"offset {gap:#x}: byte between {last} and {region.name} = {view[gap]:#x} is not legal: must be 0")
-        if verify_crc and region.name.endswith((".output", ".perf")) and view[region.start : region.end].any():
-            raise ImageError(f"offset {region.start:#x}: {region.name} is not legal: must be zero in a packed image")
-        end, last = region.end, region.name
-    return Layout(cfg, size, desc, layers, regions)
+        if lay.branch:
+            regions.append(Region(p + "branch", lay.branch_walk, lay.branch_walk + WALK_BYTES))
+        if lay.carries:
+            regions.append(Region(shared + "state", lay.state, lay.state + lay.state_bytes(cfg)))
+        return regions
+
+    def find(self, base: int) -> _Rows | None:
+        """What lies at an offset: rows written in this chunk and not written over, or the chunk's input."""
+        chunk = len(self.layout.layers) // self.places
+        known = self.written + self.inputs[chunk : chunk + 1]
+        return next((rows for rows in known if rows.base == base), None)
+
+    def read(
+        self, index: int, base: int, stride: int, rows: int, columns: int, conv: Conv | None, have: _Rows | None,
+        need: Callable[[str, bool, str], None],
+    ) -> int:  # fmt: skip
+        """Checks that a layer may read these rows; who wrote them."""
+        chunk, place = divmod(index, self.places)
+        if have is None:
+            legal = ", ".join(f"{w.base:#x} (layer {w.writer})" for w in self.written) or "that of the input"
+            need("a_base", not self.inputs[chunk : chunk + 1], f"where the input or a layer's rows lie that are not written over: {legal}")
+            self.inputs.append(_Rows(-1, base, stride, rows, columns, conv.pixels_in if conv else None))
+            return -1
+        who = f"layer {have.writer}" if have.writer >= 0 else "the input"
+        need("a_stride", stride == have.stride, f"{have.stride}, out_stride of {who}")
+        if conv:
+            legal = f"{conv.pixels_out} for each {conv.pixels_in} of the {have.rows} rows of {who}"
+            need("rows", rows == have.rows, legal)
+        else:
+            need("rows", rows == have.rows, f"{have.rows}, the rows of {who}")
+        need("k", columns == have.columns, f"{have.columns}, the outputs of {who}")
+        return have.writer
+
+    def same_layer(self, lay: LayerLayout, index: int, need: Callable[[str, bool, str], None]) -> None:
+        """Checks that a layer is the same in every chunk of timesteps."""
+        before = self.layout.layers[index % self.places]
+        need("control", all(getattr(lay, f) == getattr(before, f) for f in (*FLAGS, "index")), "as in the first chunk of timesteps")
+        need("rows", (lay.m, lay.tile_rows) == (before.m, before.tile_rows), "as in the first chunk of timesteps")
+        need("neuron", (lay.leak, lay.block_cols) == (before.leak, before.block_cols), "as in the first chunk of timesteps")
+        for name in ("k", "n", "block_table", "b_base", "b_end", "state"):
+            need(name, getattr(lay, name) == getattr(before, name), f"{getattr(before, name):#x}, as in the first chunk of timesteps")
+        same = (lay.conv, lay.pool, lay.branch, lay.sources) == (before.conv, before.pool, before.branch, before.sources)
+        need("walk", same, "that of a window like the one in the first chunk of timesteps")
+
+    def walk(self, lay: LayerLayout, index: int, source: _Rows | None) -> None:
+        """Reads and checks the walk record of a convolution, and that of its branch."""
+        cfg = self.layout.cfg
+        pitch, more = _check_walk(self.data, lay.walk, index, "walk", cfg)
+        lay.pool = None if more["pool"] == (1, 1) else more["pool"]
+        lay.branch_walk = more["branch"]
+        channels = source.columns if source else self.channels
+        if not channels:
+            raise ImageError(f"offset {4 * HEADER['input_channels']:#x}: input_channels = 0x0 (0) is not legal: must be 1 to K_MAX = "
+                             f"{cfg.K_MAX} before a convolution")  # fmt: skip
+        lay.conv = _walk_conv(self.data, lay.walk, index, "walk", channels, cfg)
+        words = [int(word) for word in np.frombuffer(self.data, "<u4", 16, lay.walk)]
+
+        def need(name: str, ok: bool, legal: str) -> None:
+            if not ok:
+                _refuse_walk(lay.walk, index, "walk", name, words, legal)
+
+        ph, pw = more["pool"]
+        need("pool", lay.conv.out_h % ph == 0 and lay.conv.out_w % pw == 0, "of two factors of out_h and out_w")
+        need("pool", not (lay.pool and lay.readout), "1 and 1 in a readout")
+        total = lay.conv.taps * lay.conv.padded(cfg.SLICE_W).cin
+        if lay.branch_walk:
+            top = self.layout.size - WALK_BYTES
+            good = lay.branch_walk % 64 == 0 and HEADER_BYTES <= lay.branch_walk <= top
+            need("branch", good, f"a multiple of 64, {HEADER_BYTES} to {top}")
+            need("pool", not lay.pool, "1 and 1 with a branch")
+            lay.branch_stride, other = _check_walk(self.data, lay.branch_walk, index, "branch", cfg)
+            for name, want in (("pool", (1, 1)), ("branch", 0), ("state_step", 0)):
+                if other[name] != want:
+                    words = [int(word) for word in np.frombuffer(self.data, "<u4", 16, lay.branch_walk)]
+                    _refuse_walk(lay.branch_walk, index, "branch", name, words, f"{want} in a branch")
+            start = int(np.frombuffer(self.data, "<u4", 16, lay.branch_walk)[WALK["start"]])
+            # where the map begins follows from the words; the channels from who wrote there
+            probe = _walk_conv(self.data, lay.branch_walk, index, "branch", None, cfg)
+            lay.branch_base = (start + (probe.pad_top * probe.in_w + probe.pad_left) * lay.branch_stride) % (1 << 32)
+            rows = self.find(lay.branch_base)
+            lay.branch = _walk_conv(self.data, lay.branch_walk, index, "branch", rows.columns if rows else self.channels or probe.cin, cfg)
+            if (lay.branch.out_h, lay.branch.out_w) != (lay.conv.out_h, lay.conv.out_w):
+                words = [int(word) for word in np.frombuffer(self.data, "<u4", 16, lay.branch_walk)]
+                legal = f"that of the first window, {lay.conv.out_h} and {lay.conv.out_w}"
+                _refuse_walk(lay.branch_walk, index, "branch", "out_size", words, legal)
+            total += lay.branch.taps * lay.branch.padded(cfg.SLICE_W).cin
+        need("pad", lay.k == total, f"such that kh * kw * slices * SLICE_W = {total} is k = {lay.k}")
+        records = [("walk", lay.walk, lay.walk_words(cfg))]
+        if lay.branch:
+            records.append(("branch", lay.branch_walk, lay.branch_words(cfg)))
+        for what, at, derived in records:
+            words = [int(word) for word in np.frombuffer(self.data, "<u4", 16, at)]
+            for name, word in WALK.items():
+                if words[word] != derived[word]:
+                    _refuse_walk(at, index, what, name, words, f"{derived[word]:#x}, from the other words and the descriptor")
 
 
-def _parse_walk(data: Memory, lay: LayerLayout, index: int, channels: int, cfg: Config) -> None:
-    """Reads and checks the walk record of a convolution into ``lay.conv``; ``channels`` are those of an input pixel."""
-    words = [int(word) for word in np.frombuffer(data, "<u4", 16, lay.walk)]
+def _refuse_walk(at: int, index: int, what: str, name: str, words: list[int], legal: str, word: int | None = None) -> None:
+    word = WALK[name] if word is None else word
+    value = words[word]
+    raise ImageError(f"offset {at + 4 * word:#x}: layer {index}: {what}: {name} = {value:#x} ({value}) is not legal: must be {legal}")
+
+
+def _check_walk(data: Memory, at: int, index: int, what: str, cfg: Config) -> tuple[int, dict[str, Any]]:
+    """Checks the words of a walk record by themselves: its pitch, and what is not geometry."""
+    words = [int(word) for word in np.frombuffer(data, "<u4", 16, at)]
 
     def need(name: str, ok: bool, legal: str, word: int | None = None) -> None:
         if not ok:
-            word = WALK[name] if word is None else word
-            value = words[word]
-            raise ImageError(
-                f"offset {lay.walk + 4 * word:#x}: layer {index}: walk: {name} = {value:#x} ({value}) is not legal: must be {legal}"
-            )
+            _refuse_walk(at, index, what, name, words, legal, word)
 
     total = sum(words) % (1 << 32)
     need("checksum", total == 0, f"{(words[WALK['checksum']] - total) % (1 << 32):#010x}, so that the words add up to zero")
     kh, kw, stride_y, stride_x = words[WALK["kernel"]].to_bytes(4, "little")
     need("kernel", 0 not in (kh, kw, stride_y, stride_x), "of four bytes that are 1 to 255")
-    out_w, out_h = divmod(words[WALK["out_size"]], 1 << 16)
-    need("out_size", 0 not in (out_h, out_w), "of two halves that are 1 to 65535")
-    in_w, in_h = divmod(words[WALK["in_size"]], 1 << 16)
-    need("in_size", 0 not in (in_h, in_w), "of two halves that are 1 to 65535")
+    for name in ("out_size", "in_size"):
+        need(name, 0 not in divmod(words[WALK[name]], 1 << 16), "of two halves that are 1 to 65535")
     slices, pads = divmod(words[WALK["pad"]], 1 << 16)
     pad_left, pad_top = divmod(pads, 1 << 8)
     need("pad", pad_top < kh, f"of a pad_top in bits 7:0 below kh = {kh}")
     need("pad", pad_left < kw, f"of a pad_left in bits 15:8 below kw = {kw}")
-    want = -(-channels // cfg.SLICE_W)
-    need("pad", slices == want, f"of {want} slices in bits 31:16, {channels} channels in slices of {cfg.SLICE_W}")
-    want = kh * kw * slices * cfg.SLICE_W
-    need("pad", lay.k == want, f"such that kh * kw * slices * SLICE_W = {want} is k = {lay.k}")
+    need("pad", slices > 0, "of at least 1 slice in bits 31:16")
+    ph, pw = words[WALK["pool"]] & 255, words[WALK["pool"]] >> 8 & 255
+    need("pool", ph > 0 and pw > 0 and words[WALK["pool"]] >> 16 == 0, "of two bytes that are 1 to 255")
+    need("pitch", words[WALK["pitch"]] % cfg.line_bytes == 0 and words[WALK["pitch"]] < MAX_BYTES, f"a multiple of {cfg.line_bytes}")
     for word in range(16):
         need(f"word {word}", word in WALK.values() or words[word] == 0, "0", word)
+    more = {"pool": (ph, pw), "branch": words[WALK["branch"]], "state_step": words[WALK["state_step"]]}
+    return words[WALK["pitch"]], more
+
+
+def _walk_conv(data: Memory, at: int, index: int, what: str, channels: int | None, cfg: Config) -> Conv:
+    """The geometry in a walk record whose words were checked; None: as many channels as its slices hold."""
+    words = [int(word) for word in np.frombuffer(data, "<u4", 16, at)]
+    kh, kw, stride_y, stride_x = words[WALK["kernel"]].to_bytes(4, "little")
+    out_w, out_h = divmod(words[WALK["out_size"]], 1 << 16)
+    in_w, in_h = divmod(words[WALK["in_size"]], 1 << 16)
+    slices, pads = divmod(words[WALK["pad"]], 1 << 16)
+    pad_left, pad_top = divmod(pads, 1 << 8)
+    if channels is None:
+        channels = slices * cfg.SLICE_W
+    want = -(-channels // cfg.SLICE_W)
+    if slices != want:
+        _refuse_walk(at, index, what, "pad", words, f"of {want} slices in bits 31:16, {channels} channels in slices of {cfg.SLICE_W}")
     try:
-        lay.conv = Conv(in_h, in_w, channels, kh, kw, stride_y, stride_x, pad_top, pad_left, out_h, out_w)
+        return Conv(in_h, in_w, channels, kh, kw, stride_y, stride_x, pad_top, pad_left, out_h, out_w)
     except NetworkError as err:  # all else is checked by now
-        raise ImageError(f"offset {lay.walk + 4 * WALK['out_size']:#x}: layer {index}: walk: {err}") from err
-    derived = lay.walk_words(cfg)
-    for name, word in WALK.items():
-        need(name, words[word] == derived[word], f"{derived[word]:#x}, from the other words and the descriptor")
+        raise ImageError(f"offset {at + 4 * WALK['out_size']:#x}: layer {index}: {what}: {err}") from err
 
 
 def _parse_blocks(data: Memory, lay: LayerLayout, index: int, cfg: Config, at: int) -> None:
@@ -566,10 +622,14 @@ def _parse_blocks(data: Memory, lay: LayerLayout, index: int, cfg: Config, at: i
                 )
 
         need(3, "nnz", nnz, nnz <= cols * lay.k, f"0 to {cols * lay.k}, columns times K")
-        to_masks, to_weights, length = fiber.block_bytes(cols, lay.k, nnz, cfg)
         need(0, "params", params, params == want, f"{want:#x}, where the block before ends")
+        to_masks, to_weights, length = fiber.block_bytes(cols, lay.k, nnz, cfg, weights - masks if lay.index else None)
         need(1, "masks", masks, masks == want + to_masks, f"{want + to_masks:#x}, after the records")
-        need(2, "weights", weights, weights == want + to_weights, f"{want + to_weights:#x}, after the masks")
+        if lay.index:
+            need(2, "weights", weights, masks <= weights <= end and weights % cfg.chunk_bytes == 0,
+                 f"a multiple of {cfg.chunk_bytes}, {masks:#x} to {end:#x}")  # fmt: skip
+        else:
+            need(2, "weights", weights, weights == want + to_weights, f"{want + to_weights:#x}, after the masks")
         want += length
         need(3, "nnz", nnz, want <= end, f"smaller: the block ends at {want:#x}, b_end is {lay.b_end:#x}")
         lay.blocks.append((params, masks, weights, nnz))
@@ -596,32 +656,42 @@ def read_image(
     cfg = layout.cfg
     view = np.frombuffer(data, np.uint8)
     layers = []
-    for index, lay in enumerate(layout.layers):
+    for index, lay in enumerate(layout.network):
         parts, end = [], lay.b_base
-        for i, (params, _, _, nnz) in enumerate(lay.blocks):
+        for i, (params, masks, some, nnz) in enumerate(lay.blocks):
             cols = min(lay.block_cols, lay.n - i * lay.block_cols)
-            end = params + fiber.block_bytes(cols, lay.k, nnz, cfg)[2]
+            index_bytes = some - masks if lay.index else None
+            end = params + fiber.block_bytes(cols, lay.k, nnz, cfg, index_bytes)[2]
             try:
-                parts.append(fiber.decompress_block(view[params:end], cols, lay.k, nnz, cfg))
+                parts.append(fiber.decompress_block(view[params:end], cols, lay.k, nnz, cfg, index_bytes))
             except FiberError as err:
                 raise ImageError(f"offset {params + err.offset:#x}: layer {index}: block {i}: {err}") from err
         weights, bias, threshold = (np.concatenate([p[j] for p in parts], axis=-1) for j in range(3))
         if view[end : lay.b_end].any():
             raise ImageError(f"offset {end:#x}: layer {index}: bytes after the last block are not zero")
-        if lay.conv:
-            taps = weights.reshape(lay.conv.taps, -1, lay.n)
-            if taps[:, lay.conv.cin :].any():
-                raise ImageError(
-                    f"offset {lay.b_base:#x}: layer {index}: a weight of a channel at or after {lay.conv.cin} is not zero"
-                )
-            weights = taps[:, : lay.conv.cin].reshape(-1, lay.n)
-        layers.append(Layer(np.ascontiguousarray(weights), bias, threshold, lay.leak, lay.soft, lay.readout,
-                            lay.drop_once, f"layer{index}", lay.conv))  # fmt: skip
+        windows, first = [], 0
+        for conv in (lay.conv, lay.branch):
+            if conv:
+                wide = conv.padded(cfg.SLICE_W)
+                taps = weights[first : first + wide.taps * wide.cin].reshape(conv.taps, wide.cin, lay.n)
+                first += wide.taps * wide.cin
+                if taps[:, conv.cin :].any():
+                    raise ImageError(f"offset {lay.b_base:#x}: layer {index}: a weight of a channel at or after {conv.cin} is not zero")
+                windows.append(taps[:, : conv.cin].reshape(-1, lay.n))
+        weights = np.ascontiguousarray(np.concatenate(windows) if windows else weights)
+        layers.append(Layer(
+            weights, bias, threshold, lay.leak, lay.soft, lay.readout, lay.drop_once, f"layer{index}", lay.conv, lay.pool,
+            Branch(lay.sources[1], lay.branch) if lay.branch else None, None if lay.sources[0] == index - 1 else lay.sources[0], lay.late,
+        ))  # fmt: skip
         if layer_done:
             layer_done()
-    first = layout.layers[0]
-    spikes = read_rows(data, first.a_base, first.a_stride, first.rows_in, first.inputs, cfg, clean=True).astype(np.uint8)
-    return Image(cfg, Network("image", cfg.T, layers), spikes, layout)
+    network = Network("image", layout.steps, layers)
+    columns = network.input_shape()[0]
+    parts_in = [read_rows(data, base, stride, layout.input_rows, columns, cfg, clean=True) for base, stride in layout.inputs]
+    spikes = np.concatenate(parts_in, axis=2).astype(np.uint8)
+    if spikes[:, :, layout.steps :].any():
+        raise ImageError(f"offset {layout.inputs[-1][0]:#x}: the input fires at or after timestep {layout.steps}, the last of the network")
+    return Image(cfg, network, np.ascontiguousarray(spikes[:, :, : layout.steps]), layout)
 
 
 def read_rows(
@@ -656,17 +726,27 @@ def read_rows(
         raise ImageError(f"offset {base + err.offset:#x}: rows at {base:#x}: {err}") from err
 
 
-def read_outputs(memory: Memory, layout: Layout) -> list[npt.NDArray[np.integer]]:
-    """The output of every layer after a run, shaped like :meth:`Network.run`'s."""
-    return [read_rows(memory, lay.out_base, lay.out_stride, lay.m, lay.n, layout.cfg, readout=lay.readout) for lay in layout.layers]
+def read_outputs(memory: Memory, layout: Layout) -> list[npt.NDArray[np.integer] | None]:
+    """The output of every layer after a run, shaped like :meth:`Network.run`'s; None where others were written over it."""
+    lasting, outputs = layout.lasting(), list[npt.NDArray[np.integer] | None]()
+    for place, one in enumerate(layout.network):
+        if one.readout:
+            last = layout.over_time(place)[-1]
+            outputs.append(read_rows(memory, last.out_base, last.out_stride, last.m, last.n, layout.cfg, readout=True))
+        elif all(lasting[place :: len(layout.network)]):
+            parts = [read_rows(memory, lay.out_base, lay.out_stride, lay.m, lay.n, layout.cfg) for lay in layout.over_time(place)]
+            outputs.append(np.concatenate(parts, axis=2)[:, :, : layout.steps])
+        else:
+            outputs.append(None)
+    return outputs
 
 
 def read_perf(memory: Memory, layout: Layout) -> list[dict[str, int]]:
-    """The performance record of every layer after a run: counter name to value."""
+    """The performance record of every layer after a run, all chunks of timesteps together: counter name to value."""
     records = []
-    for lay in layout.layers:
-        values = np.frombuffer(memory, "<u8", 16, lay.perf_ptr)
-        records.append({name: int(values[i]) for name, i in COUNTERS.items()})
+    for place in range(len(layout.network)):
+        values = sum(np.frombuffer(memory, "<u8", 16, lay.perf_ptr) for lay in layout.over_time(place))
+        records.append({name: int(values[i]) for name, i in COUNTERS.items()})  # type: ignore[index]
     return records
 
 
@@ -680,9 +760,11 @@ def reseal(image: Memory) -> bytes:
             break
         words = list(struct.unpack_from("<15I", data, at))
         struct.pack_into("<I", data, at + 60, -sum(words) % (1 << 32))
-        walk = words[DESCRIPTOR["walk"]]
-        if walk >= HEADER_BYTES and walk + WALK_BYTES <= len(data) and words[DESCRIPTOR["control"]] & 255 == KIND_CONV:
-            words = list(struct.unpack_from("<15I", data, walk))
-            struct.pack_into("<I", data, walk + 60, -sum(words) % (1 << 32))
+        walk = words[DESCRIPTOR["walk"]] if words[DESCRIPTOR["control"]] & 255 == KIND_CONV else 0
+        for _ in range(2):  # its own, and that of a branch
+            if HEADER_BYTES <= walk <= len(data) - WALK_BYTES:
+                words = list(struct.unpack_from("<15I", data, walk))
+                struct.pack_into("<I", data, walk + 60, -sum(words) % (1 << 32))
+                walk = words[WALK["branch"]]
     _seal(data)
     return bytes(data)

@@ -240,19 +240,24 @@ def test_image_round_trip(name: str, seed: int) -> None:
     job = job_of(seed, cfg)
     image = read_image(job.image, cfg)
     assert image.network.same(job.network) and np.array_equal(image.spikes, job.spikes)
-    again = write_image(image.network, image.spikes, cfg, [(lay.block_cols, lay.tile_rows) for lay in image.layout.layers])
+    network = image.layout.network
+    again = write_image(image.network, image.spikes, cfg, [(lay.block_cols, lay.tile_rows) for lay in network],
+                        index=[lay.index for lay in network])  # fmt: skip
     assert again == job.image
     memory = bytearray(job.image)
-    for lay, out in zip(image.layout.layers, job.golden, strict=True):
-        assert lay.m == len(out)
-        if lay.readout:
-            rows = np.zeros((lay.m, lay.out_stride), np.uint8)
-            rows[:, : 4 * lay.n] = out.astype("<i4").view(np.uint8)
-        else:
-            rows = fiber.compress_rows(out, cfg, lay.out_stride)
-        memory[lay.out_base : lay.out_base + rows.size] = rows.tobytes()
+    for place, out in enumerate(job.golden):
+        for c, lay in enumerate(image.layout.over_time(place)):
+            assert lay.m == len(out)
+            if lay.readout:
+                rows = np.zeros((lay.m, lay.out_stride), np.uint8)
+                rows[:, : 4 * lay.n] = out.astype("<i4").view(np.uint8)
+            else:
+                part = np.zeros((lay.m, lay.n, cfg.T), np.uint8)
+                part[:, :, : lay.steps] = out[:, :, c * cfg.T : (c + 1) * cfg.T]
+                rows = fiber.compress_rows(part, cfg, lay.out_stride)
+            memory[lay.out_base : lay.out_base + rows.size] = rows.tobytes()
     outputs = read_outputs(memory, image.layout)
-    assert all(np.array_equal(a, b) for a, b in zip(outputs, job.golden, strict=True))
+    assert all(a is not None and np.array_equal(a, b) for a, b in zip(outputs, job.golden, strict=True))
     report = compare(bytes(memory), job.network, job.spikes, job.golden, cfg, exact_work=False)
     assert not report.mismatches and report.compared == sum(out.size for out in job.golden)
 
@@ -264,6 +269,11 @@ def test_random_jobs_reach_every_kind() -> None:
     assert any(one.name and one.conv and one.same(max_pool(one.conv)) for one in layers)
     assert any(c.taps > 1 and c.kh != c.kw and (c.kh, c.kw) == (c.in_h, c.in_w) for c in convs)
     assert any(c.pad_top for c in convs) and any(c.pad_left for c in convs) and any(c.cin > TINY.CHUNK_W for c in convs)
+    assert any(one.pool for one in layers) and any(one.branch for one in layers) and any(one.late for one in layers)
+    steps = [job_of(seed, TINY).network.T for seed in range(60)]
+    assert any(T < 4 for T in steps) and any(T > 4 and T % 4 for T in steps) and any(T > 8 for T in steps)
+    codes = [lay.index for seed in range(20) for lay in parse_layout(job_of(seed, TINY).image).network]
+    assert any(codes) and not all(codes)
 
 
 def test_files(tmp_path: Path) -> None:

@@ -104,10 +104,13 @@ def test_row_bits_by_hand() -> None:
 def test_block_bits_by_hand() -> None:
     W = np.zeros((33, 2), np.int8)
     W[0, 0], W[32, 0], W[5, 1] = -1, 7, 3
-    data, table = fiber.compress_blocks(W, np.array([-2, 5], np.int32), np.array([9, 10], np.int32), 8, TINY)
+    data, table, _ = fiber.compress_blocks(W, np.array([-2, 5], np.int32), np.array([9, 10], np.int32), 8, TINY, False)
     words = struct.unpack(f"<{data.size // 4}I", data.tobytes())
-    assert words == (0xFFFFFFFE, 9, 5, 10, 1, 1, 1 << 5, 0, 0x0003_07FF, 0) and table == [(0, 3)]
-    narrow, _ = fiber.compress_blocks(W, np.zeros(2, np.int32), np.zeros(2, np.int32), 8, CONFIGS["t3"])
+    assert words == (0xFFFFFFFE, 9, 5, 10, 1, 1, 1 << 5, 0, 0x0003_07FF, 0) and table == [(0, 16, 32, 3)]
+    data, table, _ = fiber.compress_blocks(W, np.array([-2, 5], np.int32), np.array([9, 10], np.int32), 8, TINY, True)
+    words = struct.unpack(f"<{data.size // 4}I", data.tobytes())  # gaps 0, 31 and 64 - 33 + 5
+    assert words == (0xFFFFFFFE, 9, 5, 10, 0x00241F00, 0x0003_07FF) and table == [(0, 16, 20, 3)]
+    narrow, _, _ = fiber.compress_blocks(W, np.zeros(2, np.int32), np.zeros(2, np.int32), 8, CONFIGS["t3"], False)
     assert narrow.view("<u4")[8] == 0x37F
 
 
@@ -123,7 +126,8 @@ def test_outputs_are_read_back() -> None:
     for m in range(5):
         struct.pack_into("<6i", memory, lay.out_base + m * lay.out_stride, *golden[1][m].tolist())
     struct.pack_into("<16Q", memory, lay.perf_ptr, *range(100, 116))
-    assert all(np.array_equal(a, b) for a, b in zip(read_outputs(memory, layout), golden, strict=True))
+    outputs = read_outputs(memory, layout)
+    assert all(a is not None and np.array_equal(a, b) for a, b in zip(outputs, golden, strict=True))
     assert read_perf(memory, layout)[1]["rows"] == 115 and read_perf(memory, layout)[1]["cycles"] == 100
     assert read_image(memory, verify_crc=False).network.same(net)
     with pytest.raises(ImageError, match="crc"):
@@ -160,7 +164,7 @@ def test_every_header_field_is_checked(field: str, flip: int) -> None:
         read_image(bad)
 
 
-@pytest.mark.parametrize("word", [14, 15])
+@pytest.mark.parametrize("word", [15])
 def test_unused_header_words_are_zero(word: int) -> None:
     with pytest.raises(ImageError, match=f"header word {word} = 0x1 "):
         read_image(reseal(poke(4 * word, 1)))
@@ -177,7 +181,7 @@ def test_truncated_and_over_long(length: int) -> None:
 @pytest.mark.parametrize("value", [0, 1, 0x7FFF_FFF0, 0x8000_0000, 0xFFFF_FFFF])
 def test_every_descriptor_field_is_checked(layer: int, field: str, value: int) -> None:
     at = LAYOUT.desc_offset + 64 * layer + 4 * DESCRIPTOR[field]
-    if struct.unpack_from("<I", IMAGE, at)[0] == value or (field == "tile_rows" and value == 1):
+    if struct.unpack_from("<I", IMAGE, at)[0] == value or False:
         return  # legal
     with pytest.raises(ImageError, match=f"layer {layer}.*checksum"):
         read_image(resealed_crc_only(poke(at, value)))
@@ -200,7 +204,7 @@ def test_control_bits_are_checked(bit: int) -> None:
     data = reseal(poke(at, struct.unpack_from("<I", IMAGE, at)[0] ^ 1 << bit))
     if bit == 8:  # a spiking layer of the same size: its rows differ
         return
-    with pytest.raises(ImageError, match="control"):
+    with pytest.raises(ImageError, match="index has" if bit == 14 else "control"):
         read_image(data)
 
 

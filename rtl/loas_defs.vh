@@ -30,7 +30,7 @@
 
 // registers: reset values
 `define LOAS_RESET_ID                32'h53416f4c
-`define LOAS_RESET_VERSION           32'h00000001
+`define LOAS_RESET_VERSION           32'h00000002
 `define LOAS_RESET_CTRL              32'h00000000
 `define LOAS_RESET_STATUS            32'h00000000
 `define LOAS_RESET_IRQ_ENABLE        32'h00000000
@@ -75,7 +75,7 @@
 
 // image
 `define LOAS_MAGIC                   32'h53416f4c
-`define LOAS_VERSION                 32'd1
+`define LOAS_VERSION                 32'd2
 
 // header words
 `define LOAS_HDR_MAGIC               4'd0
@@ -92,10 +92,11 @@
 `define LOAS_HDR_INPUT_ROWS          4'd11
 `define LOAS_HDR_OUTPUT_OFFSET       4'd12
 `define LOAS_HDR_INPUT_CHANNELS      4'd13
+`define LOAS_HDR_STEPS               4'd14
 
 // layer descriptor words
 `define LOAS_DESC_CONTROL            4'd0
-`define LOAS_DESC_M                  4'd1
+`define LOAS_DESC_ROWS               4'd1
 `define LOAS_DESC_K                  4'd2
 `define LOAS_DESC_N                  4'd3
 `define LOAS_DESC_A_BASE             4'd4
@@ -106,7 +107,7 @@
 `define LOAS_DESC_OUT_BASE           4'd9
 `define LOAS_DESC_OUT_STRIDE         4'd10
 `define LOAS_DESC_NEURON             4'd11
-`define LOAS_DESC_TILE_ROWS          4'd12
+`define LOAS_DESC_STATE              4'd12
 `define LOAS_DESC_PERF_PTR           4'd13
 `define LOAS_DESC_WALK               4'd14
 `define LOAS_DESC_CHECKSUM           4'd15
@@ -120,6 +121,14 @@
 `define LOAS_CTL_SOFT_W              1
 `define LOAS_CTL_DROP_ONCE_LSB       10
 `define LOAS_CTL_DROP_ONCE_W         1
+`define LOAS_CTL_LATE_LSB            11
+`define LOAS_CTL_LATE_W              1
+`define LOAS_CTL_CARRY_IN_LSB        12
+`define LOAS_CTL_CARRY_IN_W          1
+`define LOAS_CTL_CARRY_OUT_LSB       13
+`define LOAS_CTL_CARRY_OUT_W         1
+`define LOAS_CTL_INDEX_LSB           14
+`define LOAS_CTL_INDEX_W             1
 `define LOAS_CTL_TAG_LSB             16
 `define LOAS_CTL_TAG_W               16
 
@@ -133,6 +142,10 @@
 `define LOAS_WALK_ROW_BYTES          4'd6
 `define LOAS_WALK_IMAGE_BYTES        4'd7
 `define LOAS_WALK_START              4'd8
+`define LOAS_WALK_PITCH              4'd9
+`define LOAS_WALK_POOL               4'd10
+`define LOAS_WALK_BRANCH             4'd11
+`define LOAS_WALK_STATE_STEP         4'd12
 `define LOAS_WALK_CHECKSUM           4'd15
 
 // block table words

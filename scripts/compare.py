@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from golden.config import SPEC_DIR, Config
-from golden.layer import work
+from golden.layer import sources, work
 from golden.network import Network
 
 
@@ -55,7 +55,7 @@ class Report:
         mismatches: How many differ.
         first: Texts of the first differences.
         layers: Counters of every layer.
-        outputs: What the machine wrote, layer by layer.
+        outputs: What the machine wrote, of the layers whose output is still there.
     """
 
     compared: int = 0
@@ -69,6 +69,21 @@ class Report:
         self.mismatches += count
         if len(self.first) < limit:
             self.first.append(text)
+
+    def check(self, where: str, got: npt.NDArray[np.integer], want: npt.NDArray[np.integer], steps: int) -> None:
+        """Compares the output of a layer; spikes after the last timestep must not be."""
+        if got.ndim == 3:
+            for row, neuron, t in np.argwhere(got[:, :, steps:])[:1].tolist():
+                self.fault(f"{where}, row {row}, neuron {neuron}: fires at t = {steps + t}, after the last timestep")
+            got = got[:, :, :steps]
+        self.compared += want.size
+        bad = np.argwhere(got != want)
+        for place in bad[:10]:
+            names = zip(("row", "neuron", "t"), place.tolist(), strict=False)
+            text = ", ".join(f"{key} {value}" for key, value in names)
+            self.fault(f"{where}, {text}: expected {want[tuple(place)]}, got {got[tuple(place)]}", 0)
+        self.mismatches += len(bad)
+        self.outputs.append(got)
 
 
 def decode_row(row: npt.NDArray[np.uint8], n: int, cfg: Config) -> tuple[npt.NDArray[np.uint8], str]:
@@ -120,57 +135,77 @@ def compare(
     Args:
         memory: The image after the run.
         network: What was run.
-        spikes: (M, K, T) input.
+        spikes: (M, K, T) input, T of the network.
         golden: Outputs of the golden model, layer by layer.
         cfg: The configuration of the machine.
         exact_work: Also check matches, corrections and the categories of the counters.
     """
     report = Report()
     table = descriptors(memory)
-    if len(table) != len(network.layers):
-        report.fault(f"the image has {len(table)} layers, the network {len(network.layers)}")
+    places, chunks = len(network.layers), -(-network.T // cfg.T)
+    if len(table) != places * chunks:
+        report.fault(f"the image has {len(table)} layers, the network {places} in {chunks} chunks of timesteps")
         return report
-    A = spikes
-    for index, (desc, layer, want) in enumerate(zip(table, network.layers, golden, strict=True)):
-        m, n, base, stride = desc["m"], desc["n"], desc["out_base"], desc["out_stride"]
-        area = np.frombuffer(memory, np.uint8, m * stride, base).reshape(m, stride)
+    lost = [overwritten(i, table) for i in range(len(table))]
+    for index, (layer, want) in enumerate(zip(network.layers, golden, strict=True)):
         where = f"layer {index} ({layer.name})"
-        if m != len(want):
-            report.fault(f"{where}: the image has {m} output rows, the golden model {len(want)}")
-            return report
-        if layer.readout:
-            got: npt.NDArray[np.integer] = np.ascontiguousarray(area[:, : 4 * n]).view("<i4").astype(np.int64)
-            if area[:, 4 * n :].any():
-                report.fault(f"{where}: bytes behind the integers of a row are not zero")
-        else:
-            got = np.zeros((m, n, cfg.T), np.uint8)
-            for row in range(m):
-                got[row], wrong = decode_row(area[row], n, cfg)
-                if wrong:
-                    report.fault(f"{where}, row {row}: {wrong}")
-        report.compared += want.size
-        bad = np.argwhere(got != want)
-        for place in bad[:10]:
-            names = zip(("row", "neuron", "t"), place.tolist(), strict=False)
-            text = ", ".join(f"{key} {value}" for key, value in names)
-            report.fault(f"{where}, {text}: expected {want[tuple(place)]}, got {got[tuple(place)]}", 0)
-        report.mismatches += len(bad)
-        report.outputs.append(got)
-        count = counters(memory, desc["perf_ptr"])
+        parts = []
+        for chunk, desc in enumerate(table[index::places]):
+            if desc["rows"] & 0xFFFFFF != len(want):
+                report.fault(f"{where}: the image has {desc['rows'] & 0xFFFFFF} output rows, the golden model {len(want)}")
+                return report
+            if not lost[index + chunk * places] and (not layer.readout or chunk == chunks - 1):
+                parts.append(read_output(memory, desc, layer.readout, cfg, where, report))
+        counts = [counters(memory, desc["perf_ptr"]) for desc in table[index::places]]
+        count = {key: sum(one[key] for one in counts) for key in counts[0]}
         report.layers.append(count)
+        if len(parts) == (1 if layer.readout else chunks):
+            got = parts[0] if layer.readout else np.concatenate(parts, axis=2)
+            report.check(where, got, want, network.T)
         if exact_work:
-            expect = work(A, layer.weights, cfg, layer.conv)
-            for key in ("matches", "corrections"):
-                if count[key] != getattr(expect, key):
-                    report.fault(f"{where}: counter {key}: expected {getattr(expect, key)}, got {count[key]}")
-            if count["rows"] != m:
-                report.fault(f"{where}: counter rows: expected {m}, got {count['rows']}")
-            categories = sum(count[key] for key in CATEGORIES)
-            if categories != count["cycles"] * cfg.NUM_TPPES:
-                report.fault(f"{where}: TPPE categories sum to {categories}, not to cycles * NUM_TPPES = "
-                             f"{count['cycles'] * cfg.NUM_TPPES}")  # fmt: skip
-        A = want
+            check_work(report, where, count, network, index, spikes, golden, cfg)
     return report
+
+
+def overwritten(index: int, table: list[dict[str, int]]) -> bool:
+    """True if a later layer's output lies over that of a descriptor; a readout is overwritten by its own next chunk only."""
+    spans = [(d["out_base"], d["out_base"] + (d["rows"] & 0xFFFFFF) * d["out_stride"]) for d in table]
+    start, end = spans[index]
+    return any(a < end and start < b for a, b in spans[index + 1 :])
+
+
+def read_output(memory: bytes, desc: dict[str, int], readout: bool, cfg: Config, where: str, report: Report) -> npt.NDArray[np.integer]:
+    """The rows that one descriptor says: (M, N, T of the machine) spikes, or (M, N) integers; faults go to the report."""
+    m, n, stride = desc["rows"] & 0xFFFFFF, desc["n"], desc["out_stride"]
+    area = np.frombuffer(memory, np.uint8, m * stride, desc["out_base"]).reshape(m, stride)
+    if readout:
+        if area[:, 4 * n :].any():
+            report.fault(f"{where}: bytes behind the integers of a row are not zero")
+        return np.ascontiguousarray(area[:, : 4 * n]).view("<i4").astype(np.int64)
+    got = np.zeros((m, n, cfg.T), np.uint8)
+    for row in range(m):
+        got[row], wrong = decode_row(area[row], n, cfg)
+        if wrong:
+            report.fault(f"{where}, row {row}: {wrong}")
+    return got
+
+
+def check_work(
+    report: Report, where: str, count: dict[str, int], network: Network, index: int, spikes: npt.NDArray[np.integer],
+    golden: Sequence[npt.NDArray[np.integer]], cfg: Config,
+) -> None:  # fmt: skip
+    """Compares the counters of a layer, all chunks together, with what the golden model counts."""
+    layer, chunks = network.layers[index], -(-network.T // cfg.T)
+    reads = [spikes if source < 0 else golden[source] for source in sources(layer, index)]
+    expect = work(reads[0], layer.weights, cfg, layer.conv, (reads[1], layer.branch.conv) if layer.branch else None)
+    for key in ("matches", "corrections"):
+        if count[key] != getattr(expect, key):
+            report.fault(f"{where}: counter {key}: expected {getattr(expect, key)}, got {count[key]}")
+    if count["rows"] != len(golden[index]) * chunks:
+        report.fault(f"{where}: counter rows: expected {len(golden[index]) * chunks}, got {count['rows']}")
+    categories = sum(count[key] for key in CATEGORIES)
+    if categories != count["cycles"] * cfg.NUM_TPPES:
+        report.fault(f"{where}: TPPE categories sum to {categories}, not to cycles * NUM_TPPES = {count['cycles'] * cfg.NUM_TPPES}")
 
 
 CATEGORIES = ("matches", "empty_chunks", "stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out", "idle")

@@ -88,7 +88,7 @@ def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, densit
         edge = 1 << (cfg.MEM_W - 1)
         bias, threshold = rng.choice([-edge, edge - 1, 0, -1, int(rng.integers(-edge, edge))], (2, n)).astype(np.int32)
         start = len(memory)
-        block, ((_, nnz),) = compress_blocks(weights.astype(np.int8), bias, threshold, n, cfg)
+        block, ((*_, nnz),), _ = compress_blocks(weights.astype(np.int8), bias, threshold, n, cfg, False)
         memory += block.tobytes()
         to_masks, to_weights, _ = block_bytes(n, k, nnz, cfg)
         row = random.randrange(len(rows))
