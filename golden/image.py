@@ -124,7 +124,7 @@ def write_image(
         if m > MOST_ROWS:
             raise NetworkError(f"{network.name}: {what}: M = {m} rows are not legal: must be 1 to {MOST_ROWS}")
     if tilings is None:
-        tilings = [choose_tiling(layer, m, cfg) for layer, m in zip(network.layers, counts, strict=True)]
+        tilings = [choose_tiling(layer, m, cfg, chunks > 1) for layer, m in zip(network.layers, counts, strict=True)]
     line = cfg.line_bytes
     position = align(HEADER_BYTES, max(64, line))
 

@@ -233,7 +233,7 @@ class Layout:
         return [not any(a < end and start < b for a, b in spans[i + 1 :]) for i, (start, end) in enumerate(spans)]
 
 
-def choose_tiling(layer: Layer, m: int, cfg: Config) -> tuple[int, int]:
+def choose_tiling(layer: Layer, m: int, cfg: Config, carries: bool = False) -> tuple[int, int]:
     """Block columns and tile rows of a layer: the one place of the rule.
 
     A block of 64 columns amortises the row's prefix sums and header over many columns, and its weights are
@@ -246,7 +246,8 @@ def choose_tiling(layer: Layer, m: int, cfg: Config) -> tuple[int, int]:
     Args:
         layer: The layer.
         m: Output rows.
-        cfg: For NUM_TPPES, SLICE_W, NUM_SLOTS and OUT_ENTRIES.
+        cfg: For NUM_TPPES, SLICE_W, LINE_W, NUM_SLOTS and OUT_ENTRIES.
+        carries: Membranes are carried between chunks of timesteps: those of a block must begin with a line.
 
     Returns:
         Block columns, tile rows.
@@ -261,9 +262,14 @@ def choose_tiling(layer: Layer, m: int, cfg: Config) -> tuple[int, int]:
             f"configuration {cfg.name} must hold two rows"
         )
     cols = max(64, cfg.SLICE_W)
-    while cols > max(cfg.SLICE_W, cfg.CHUNK_W // 32) and m * -(-layer.n // cols) < 4 * cfg.NUM_TPPES:
+    while cols > least_cols(cfg, carries) and m * -(-layer.n // cols) < 4 * cfg.NUM_TPPES:
         cols //= 2
     return cols, min(32, m, cfg.NUM_SLOTS // 2, cfg.OUT_ENTRIES // (2 * entries))
+
+
+def least_cols(cfg: Config, carries: bool) -> int:
+    """Smallest legal block of columns, and what every one is a multiple of."""
+    return max(cfg.SLICE_W, cfg.LINE_W // 32) if carries else cfg.SLICE_W
 
 
 def check_tiling(lay: LayerLayout, cfg: Config, where: str, at: int | None = None) -> None:
@@ -273,10 +279,10 @@ def check_tiling(lay: LayerLayout, cfg: Config, where: str, at: int | None = Non
         ImageError: Names the layer, and the offset of the word in an image at ``at``.
     """
     place = "" if at is None else f"offset {at + 4 * DESCRIPTOR['neuron']:#x}: "
-    step = max(cfg.SLICE_W, cfg.CHUNK_W // 32) if lay.carries else cfg.SLICE_W
-    most = POOL_COLS if lay.pool else 1024
+    step = least_cols(cfg, lay.carries)
+    most = POOL_COLS if lay.pool or lay.carries else 1024
     if lay.block_cols % step or not step <= lay.block_cols <= most:
-        name = "SLICE_W" if step == cfg.SLICE_W else "CHUNK_W / 32"
+        name = "SLICE_W" if step == cfg.SLICE_W else "LINE_W / 32"
         raise ImageError(f"{place}{where}: block columns = {lay.block_cols} is not legal: must be a multiple of {name} = "
                          f"{step}, at most {most}")  # fmt: skip
     entries = cfg.entries_per_row(lay.n, lay.readout)

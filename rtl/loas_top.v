@@ -22,6 +22,8 @@ module loas_top #(
     parameter integer K_MAX       = 8192, // longest fiber: row buffers of every TPPE, FIFOs of the compressor
     parameter integer LAGGY       = 1,    // 1: speculation and a laggy prefix sum over A; 0: two fast prefix sums
     parameter integer FIFO_DEPTH  = 8,    // match position and weight FIFOs of a TPPE
+    parameter integer INDEX_RATE  = 4,    // bytes of index code decoded a cycle in every TPPE; 0: bitmasks only
+    parameter integer CARRY       = 1,    // 1: membranes are carried between chunks of timesteps: a multiplier and 64 words a TPPE
     parameter integer AXI_W       = 1024, // data bits of the memory port
     parameter integer LINE_W      = 1024, // bits of a cache line: width of crossbar and line buffers
     parameter integer NUM_BANKS   = 16,   // cache look-ups a cycle
@@ -91,18 +93,18 @@ module loas_top #(
     localparam integer CACHE_W   = $clog2(NUM_PORTS + 1);
     localparam integer BYTES_W   = $clog2(AXI_W / 8 + 1);
     localparam integer CHUNKS_W  = $clog2(K_MAX / CHUNK_W + 1);
-    localparam integer SLICES_W  = $clog2(K_MAX / SLICE_W + 1);
     localparam integer SLOT_W    = $clog2(NUM_SLOTS);
     localparam integer ADDR_W    = $clog2(OUT_ENTRIES);
     localparam integer ENTRY_W   = SLICE_W * T > 32 ? SLICE_W * T : 32;
     localparam integer COUNT_W   = $clog2(SLICE_W + 1);
     localparam integer ROW_W     = $clog2(K_MAX + 1);
-    localparam integer TAG_W     = 1 + SLOT_W + ADDR_W;
+    localparam integer TAG_W     = 3 + SLOT_W + ADDR_W;
+    localparam integer POOL_COLS = 64;
     localparam [31:0]  CONFIG0   = T | (WEIGHT_W << 8) | (SLICE_W << 16);
     localparam [31:0]  CONFIG1   = CHUNK_W | (LINE_W << 10) | (ACC_W << 22);
     localparam [31:0]  CONFIG2   = K_MAX | (MEM_W << 17);
     localparam [31:0]  CONFIG3   = OUT_ENTRIES | (NUM_SLOTS << 17);
-    localparam [31:0]  CONFIG4   = AXI_W | (OUTSTANDING << 11) | (NUM_TPPES << 18) | (LAGGY << 25);
+    localparam [31:0]  CONFIG4   = AXI_W | (OUTSTANDING << 11) | (NUM_TPPES << 18) | (LAGGY << 25) | (CARRY << 26) | (INDEX_RATE << 27);
     localparam [31:0]  CONFIG5   = NUM_BANKS | (NUM_WAYS << 8) | (NUM_SETS << 16);
 
     loas_param_check #(
@@ -116,6 +118,8 @@ module loas_top #(
         .K_MAX(K_MAX),
         .LAGGY(LAGGY),
         .FIFO_DEPTH(FIFO_DEPTH),
+        .INDEX_RATE(INDEX_RATE),
+        .CARRY(CARRY),
         .AXI_W(AXI_W),
         .LINE_W(LINE_W),
         .NUM_BANKS(NUM_BANKS),
@@ -156,23 +160,10 @@ module loas_top #(
     wire [16:0] cfg_n;
     wire [16:0] cfg_entries;
     wire [CHUNKS_W-1:0] cfg_chunks;
-    wire [SLICES_W-1:0] cfg_slices;
-    wire [7:0] cfg_kh;
-    wire [7:0] cfg_kw;
-    wire [7:0] cfg_stride_y;
-    wire [7:0] cfg_stride_x;
-    wire [7:0] cfg_pad_top;
-    wire [7:0] cfg_pad_left;
-    wire [15:0] cfg_in_h;
-    wire [15:0] cfg_in_w;
-    wire [15:0] cfg_out_h;
-    wire [15:0] cfg_out_w;
-    wire [31:0] cfg_start;
-    wire [31:0] cfg_step_x;
-    wire [31:0] cfg_step_y;
-    wire [31:0] cfg_row_bytes;
-    wire [31:0] cfg_image_bytes;
-    wire [31:0] cfg_a_stride;
+    wire [511:0] cfg_walk;
+    wire [511:0] cfg_branch;
+    wire [31:0] cfg_state;
+    wire [31:0] cfg_state_stride;
     wire [31:0] cfg_block_table;
     wire [31:0] cfg_b_base;
     wire [31:0] cfg_b_end;
@@ -185,6 +176,11 @@ module loas_top #(
     wire cfg_soft;
     wire cfg_readout;
     wire cfg_drop_once;
+    wire cfg_late;
+    wire cfg_index;
+    wire cfg_carry_in;
+    wire cfg_carry_out;
+    wire [4:0] cfg_steps;
 
     wire ctl_rd_valid;
     wire sch_rd_valid;
@@ -235,6 +231,10 @@ module loas_top #(
     wire [31:0] task_a_addr;
     wire [17:0] task_y;
     wire [17:0] task_x;
+    wire [31:0] task_a_addr2;
+    wire [17:0] task_y2;
+    wire [17:0] task_x2;
+    wire [31:0] task_state;
     wire [31:0] task_params;
     wire [31:0] task_masks;
     wire [31:0] task_weights;
@@ -269,6 +269,18 @@ module loas_top #(
     wire [NUM_TPPES*ADDR_W-1:0] ent_addr;
     wire [NUM_TPPES*ENTRY_W-1:0] ent_data;
     wire [NUM_TPPES*COUNT_W-1:0] ent_count;
+
+    // sources of writes: the compressor, and the membranes of each TPPE
+    localparam integer SOURCES = CARRY != 0 ? NUM_TPPES + 1 : 1;
+    wire [SOURCES-1:0] src_cmd_valid;
+    wire [SOURCES-1:0] src_cmd_ready;
+    wire [SOURCES*32-1:0] src_cmd_addr;
+    wire [SOURCES*17-1:0] src_cmd_chunks;
+    wire [SOURCES-1:0] src_wr_valid;
+    wire [SOURCES-1:0] src_wr_ready;
+    wire [SOURCES*CHUNK_W-1:0] src_wr_data;
+    wire [NUM_TPPES-1:0] state_writer_idle;
+    wire mux_idle;
 
     wire rec_sel;
     wire rec_cmd_valid;
@@ -339,6 +351,9 @@ module loas_top #(
         .LINE_W(LINE_W),
         .OUT_ENTRIES(OUT_ENTRIES),
         .NUM_SLOTS(NUM_SLOTS),
+        .INDEX_RATE(INDEX_RATE),
+        .CARRY(CARRY),
+        .POOL_COLS(POOL_COLS),
         .CONFIG0(CONFIG0),
         .CONFIG1(CONFIG1),
         .CONFIG2(CONFIG2),
@@ -370,26 +385,14 @@ module loas_top #(
         .perf_run           (perf_run),
         .sched_done         (sched_done),
         .comp_done          (comp_done),
+        .state_idle         (&state_writer_idle & mux_idle),
         .cfg_m              (cfg_m),
         .cfg_n              (cfg_n),
         .cfg_chunks         (cfg_chunks),
-        .cfg_slices         (cfg_slices),
-        .cfg_kh             (cfg_kh),
-        .cfg_kw             (cfg_kw),
-        .cfg_stride_y       (cfg_stride_y),
-        .cfg_stride_x       (cfg_stride_x),
-        .cfg_pad_top        (cfg_pad_top),
-        .cfg_pad_left       (cfg_pad_left),
-        .cfg_in_h           (cfg_in_h),
-        .cfg_in_w           (cfg_in_w),
-        .cfg_out_h          (cfg_out_h),
-        .cfg_out_w          (cfg_out_w),
-        .cfg_start          (cfg_start),
-        .cfg_step_x         (cfg_step_x),
-        .cfg_step_y         (cfg_step_y),
-        .cfg_row_bytes      (cfg_row_bytes),
-        .cfg_image_bytes    (cfg_image_bytes),
-        .cfg_a_stride       (cfg_a_stride),
+        .cfg_walk           (cfg_walk),
+        .cfg_branch         (cfg_branch),
+        .cfg_state          (cfg_state),
+        .cfg_state_stride   (cfg_state_stride),
         .cfg_block_table    (cfg_block_table),
         .cfg_b_base         (cfg_b_base),
         .cfg_b_end          (cfg_b_end),
@@ -403,6 +406,11 @@ module loas_top #(
         .cfg_soft           (cfg_soft),
         .cfg_readout        (cfg_readout),
         .cfg_drop_once      (cfg_drop_once),
+        .cfg_late           (cfg_late),
+        .cfg_index          (cfg_index),
+        .cfg_carry_in       (cfg_carry_in),
+        .cfg_carry_out      (cfg_carry_out),
+        .cfg_steps          (cfg_steps),
         .rd_valid           (ctl_rd_valid),
         .rd_ready           (rd_ready[NUM_TPPES]),
         .rd_addr            (ctl_rd_addr),
@@ -455,16 +463,9 @@ module loas_top #(
         .done            (sched_done),
         .cfg_m           (cfg_m),
         .cfg_n           (cfg_n),
-        .cfg_out_h       (cfg_out_h),
-        .cfg_out_w       (cfg_out_w),
-        .cfg_stride_y    (cfg_stride_y),
-        .cfg_stride_x    (cfg_stride_x),
-        .cfg_pad_top     (cfg_pad_top),
-        .cfg_pad_left    (cfg_pad_left),
-        .cfg_start       (cfg_start),
-        .cfg_step_x      (cfg_step_x),
-        .cfg_step_y      (cfg_step_y),
-        .cfg_image_bytes (cfg_image_bytes),
+        .cfg_walk        (cfg_walk),
+        .cfg_branch      (cfg_branch),
+        .cfg_state       (cfg_state),
         .cfg_block_table (cfg_block_table),
         .cfg_b_base      (cfg_b_base),
         .cfg_b_end       (cfg_b_end),
@@ -487,6 +488,10 @@ module loas_top #(
         .task_a_addr     (task_a_addr),
         .task_y          (task_y),
         .task_x          (task_x),
+        .task_a_addr2    (task_a_addr2),
+        .task_y2         (task_y2),
+        .task_x2         (task_x2),
+        .task_state      (task_state),
         .task_params     (task_params),
         .task_masks      (task_masks),
         .task_weights    (task_weights),
@@ -532,6 +537,16 @@ module loas_top #(
             wire sum_valid;
             wire sum_ready;
             wire sum_last;
+            wire sum_pool_first;
+            wire sum_pool_last;
+            wire neuron_pool_first;
+            wire neuron_pool_last;
+            wire plif_ready;
+            wire slice_ready;
+            wire state_ready;
+            wire state_addr_ready;
+            wire [31:0] sum_state;
+            wire [31:0] sum_state_addr;
             wire neuron_valid;
             wire neuron_ready;
             wire neuron_last;
@@ -543,7 +558,7 @@ module loas_top #(
             wire [ADDR_W-1:0] sum_out_addr;
             wire [ADDR_W-1:0] neuron_out_addr;
             wire [T-1:0] neuron_word;
-            wire [31:0] neuron_value;
+            wire [31:0] neuron_state;
 
             loas_tppe #(
                 .T(T),
@@ -557,7 +572,9 @@ module loas_top #(
                 .FIFO_DEPTH(FIFO_DEPTH),
                 .LINE_W(LINE_W),
                 .OUT_ENTRIES(OUT_ENTRIES),
-                .NUM_SLOTS(NUM_SLOTS)
+                .NUM_SLOTS(NUM_SLOTS),
+                .INDEX_RATE(INDEX_RATE),
+                .CARRY(CARRY)
             ) tppe_inst (
                 .clk             (clk),
                 .rst             (core_rst),
@@ -566,6 +583,10 @@ module loas_top #(
                 .task_a_addr     (task_a_addr),
                 .task_y          (task_y),
                 .task_x          (task_x),
+                .task_a_addr2    (task_a_addr2),
+                .task_y2         (task_y2),
+                .task_x2         (task_x2),
+                .task_state      (task_state),
                 .task_params     (task_params),
                 .task_masks      (task_masks),
                 .task_weights    (task_weights),
@@ -574,13 +595,11 @@ module loas_top #(
                 .task_slot       (task_slot),
                 .task_out_addr   (task_out_addr),
                 .cfg_chunks      (cfg_chunks),
-                .cfg_slices      (cfg_slices),
-                .cfg_kh          (cfg_kh),
-                .cfg_kw          (cfg_kw),
-                .cfg_in_h        (cfg_in_h),
-                .cfg_in_w        (cfg_in_w),
-                .cfg_a_stride    (cfg_a_stride),
-                .cfg_row_bytes   (cfg_row_bytes),
+                .cfg_walk        (cfg_walk),
+                .cfg_branch      (cfg_branch),
+                .cfg_index       (cfg_index),
+                .cfg_carry_in    (cfg_carry_in),
+                .cfg_state_stride(cfg_state_stride),
                 .rd_valid        (rd_valid[p]),
                 .rd_ready        (rd_ready[p]),
                 .rd_addr         (rd_addr[p*32 +: 32]),
@@ -593,7 +612,11 @@ module loas_top #(
                 .sum_data        (sum_data),
                 .sum_bias        (sum_bias),
                 .sum_threshold   (sum_threshold),
+                .sum_state       (sum_state),
+                .sum_state_addr  (sum_state_addr),
                 .sum_last        (sum_last),
+                .sum_pool_first  (sum_pool_first),
+                .sum_pool_last   (sum_pool_last),
                 .sum_slot        (sum_slot),
                 .sum_out_addr    (sum_out_addr),
                 .err_fiber_a     (err_fiber_a[p]),
@@ -614,41 +637,85 @@ module loas_top #(
                 .T(T),
                 .ACC_W(ACC_W),
                 .MEM_W(MEM_W),
-                .TAG_W(TAG_W)
+                .TAG_W(TAG_W),
+                .CARRY(CARRY)
             ) plif_inst (
                 .clk         (clk),
                 .rst         (core_rst),
                 .cfg_leak    (cfg_leak),
                 .cfg_soft    (cfg_soft),
+                .cfg_late    (cfg_late),
+                .cfg_steps   (cfg_steps),
                 .cfg_readout (cfg_readout),
-                .s_valid     (sum_valid),
-                .s_ready     (sum_ready),
+                .s_valid     (sum_valid & state_addr_ready),
+                .s_ready     (plif_ready),
                 .s_sum       (sum_data),
                 .s_bias      (sum_bias),
                 .s_threshold (sum_threshold),
-                .s_tag       ({sum_last, sum_slot, sum_out_addr}),
+                .s_state     (sum_state),
+                .s_tag       ({sum_pool_last, sum_pool_first, sum_last, sum_slot, sum_out_addr}),
                 .m_valid     (neuron_valid),
                 .m_ready     (neuron_ready),
                 .m_word      (neuron_word),
-                .m_value     (neuron_value),
-                .m_tag       ({neuron_last, neuron_slot, neuron_out_addr})
+                .m_state     (neuron_state),
+                .m_tag       ({neuron_pool_last, neuron_pool_first, neuron_last, neuron_slot, neuron_out_addr})
             );
+
+            // a neuron's spikes and its membrane leave together
+            assign sum_ready    = plif_ready & state_addr_ready;
+            assign neuron_ready = slice_ready & state_ready;
+            if (CARRY != 0) begin : gen_state
+                wire writer_ready;
+                wire writer_addr_ready;
+                loas_state_writer #(
+                    .CHUNK_W(CHUNK_W),
+                    .COLS(POOL_COLS)
+                ) state_inst (
+                    .clk        (clk),
+                    .rst        (core_rst),
+                    .idle       (state_writer_idle[p]),
+                    .a_valid    (sum_valid & plif_ready & sum_last & cfg_carry_out),
+                    .a_ready    (writer_addr_ready),
+                    .a_addr     (sum_state_addr),
+                    .s_valid    (neuron_valid & slice_ready & cfg_carry_out),
+                    .s_ready    (writer_ready),
+                    .s_state    (neuron_state),
+                    .s_last     (neuron_last),
+                    .cmd_valid  (src_cmd_valid[p+1]),
+                    .cmd_ready  (src_cmd_ready[p+1]),
+                    .cmd_addr   (src_cmd_addr[32*(p+1) +: 32]),
+                    .cmd_chunks (src_cmd_chunks[17*(p+1) +: 17]),
+                    .wr_valid   (src_wr_valid[p+1]),
+                    .wr_ready   (src_wr_ready[p+1]),
+                    .wr_data    (src_wr_data[CHUNK_W*(p+1) +: CHUNK_W])
+                );
+                assign state_ready      = writer_ready | ~cfg_carry_out;
+                assign state_addr_ready = writer_addr_ready | ~cfg_carry_out;
+            end else begin : gen_no_state
+                assign state_ready          = 1'b1;
+                assign state_addr_ready     = 1'b1;
+                assign state_writer_idle[p] = 1'b1;
+                wire unused_state = &{1'b0, sum_state_addr, cfg_carry_out};
+            end
 
             loas_out_slice #(
                 .T(T),
                 .SLICE_W(SLICE_W),
                 .OUT_ENTRIES(OUT_ENTRIES),
-                .NUM_SLOTS(NUM_SLOTS)
+                .NUM_SLOTS(NUM_SLOTS),
+                .POOL_COLS(POOL_COLS)
             ) slice_inst (
                 .clk           (clk),
                 .rst           (core_rst),
                 .cfg_readout   (cfg_readout),
                 .cfg_drop_once (cfg_drop_once),
-                .s_valid       (neuron_valid),
-                .s_ready       (neuron_ready),
+                .s_valid       (neuron_valid & state_ready),
+                .s_ready       (slice_ready),
                 .s_word        (neuron_word),
-                .s_value       (neuron_value),
+                .s_value       (neuron_state),
                 .s_last        (neuron_last),
+                .s_pool_first  (neuron_pool_first),
+                .s_pool_last   (neuron_pool_last),
                 .s_slot        (neuron_slot),
                 .s_out_addr    (neuron_out_addr),
                 .ent_valid     (ent_valid[p]),
@@ -716,13 +783,36 @@ module loas_top #(
         .rd_data         (buf_rd_data),
         .slot_free_valid (slot_free_valid),
         .slot_free       (slot_free),
-        .cmd_valid       (cmp_cmd_valid),
-        .cmd_ready       (cmd_ready & ~rec_sel),
-        .cmd_addr        (cmp_cmd_addr),
-        .cmd_chunks      (cmp_cmd_chunks),
-        .wr_valid        (cmp_wr_valid),
-        .wr_ready        (wr_ready & ~rec_sel),
-        .wr_data         (cmp_wr_data)
+        .cmd_valid       (src_cmd_valid[0]),
+        .cmd_ready       (src_cmd_ready[0]),
+        .cmd_addr        (src_cmd_addr[31:0]),
+        .cmd_chunks      (src_cmd_chunks[16:0]),
+        .wr_valid        (src_wr_valid[0]),
+        .wr_ready        (src_wr_ready[0]),
+        .wr_data         (src_wr_data[CHUNK_W-1:0])
+    );
+
+    loas_write_mux #(
+        .N(SOURCES),
+        .CHUNK_W(CHUNK_W)
+    ) write_mux_inst (
+        .clk          (clk),
+        .rst          (core_rst),
+        .idle         (mux_idle),
+        .s_cmd_valid  (src_cmd_valid),
+        .s_cmd_ready  (src_cmd_ready),
+        .s_cmd_addr   (src_cmd_addr),
+        .s_cmd_chunks (src_cmd_chunks),
+        .s_wr_valid   (src_wr_valid),
+        .s_wr_ready   (src_wr_ready),
+        .s_wr_data    (src_wr_data),
+        .cmd_valid    (cmp_cmd_valid),
+        .cmd_ready    (cmd_ready & ~rec_sel),
+        .cmd_addr     (cmp_cmd_addr),
+        .cmd_chunks   (cmp_cmd_chunks),
+        .wr_valid     (cmp_wr_valid),
+        .wr_ready     (wr_ready & ~rec_sel),
+        .wr_data      (cmp_wr_data)
     );
 
     // ---------------------------------------------------------------------------------------------- cache and AXI masters

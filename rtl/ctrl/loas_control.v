@@ -8,7 +8,7 @@
 `include "loas_defs.vh"
 
 // Contract: `start` (pulse) runs the image at image_base: the header and then each layer's descriptor, and the walk record of a
-// convolution, are read through a cache port and checked word by word, one a cycle; the lowest bad word counts, a wrong
+// convolution and of its branch, are read through a cache port and checked word by word, one a cycle; the lowest bad word counts, a wrong
 // checksum before all. A fully connected layer is a convolution of one pixel over maps of one pixel. Then
 // `layer_start` pulses with all cfg_* stable until the next layer. The layer is over when scheduler and compressor are
 // done and the writes are answered; its counters are written to perf_ptr through the write master and the next begins
@@ -27,6 +27,9 @@ module loas_control #(
     parameter integer LINE_W      = 1024,
     parameter integer OUT_ENTRIES = 2048,
     parameter integer NUM_SLOTS   = 64,
+    parameter integer INDEX_RATE  = 4,
+    parameter integer CARRY       = 1,
+    parameter integer POOL_COLS   = 64,  // columns of a block with pooling or carried membranes
     parameter [31:0]  CONFIG0     = 0,   // what the header has to say
     parameter [31:0]  CONFIG1     = 0,
     parameter [31:0]  CONFIG2     = 0,
@@ -62,26 +65,14 @@ module loas_control #(
     output wire                    perf_run,
     input  wire                    sched_done,
     input  wire                    comp_done,
+    input  wire                    state_idle,    // no membranes on their way
     output wire [23:0]             cfg_m,
     output wire [16:0]             cfg_n,
     output wire [$clog2(K_MAX/CHUNK_W+1)-1:0] cfg_chunks,
-    output wire [$clog2(K_MAX/SLICE_W+1)-1:0] cfg_slices,  // of a pixel
-    output wire [31:0]             cfg_a_stride,
-    output wire [7:0]              cfg_kh,
-    output wire [7:0]              cfg_kw,
-    output wire [7:0]              cfg_stride_y,
-    output wire [7:0]              cfg_stride_x,
-    output wire [7:0]              cfg_pad_top,
-    output wire [7:0]              cfg_pad_left,
-    output wire [15:0]             cfg_in_h,
-    output wire [15:0]             cfg_in_w,
-    output wire [15:0]             cfg_out_h,
-    output wire [15:0]             cfg_out_w,
-    output wire [31:0]             cfg_start,
-    output wire [31:0]             cfg_step_x,
-    output wire [31:0]             cfg_step_y,
-    output wire [31:0]             cfg_row_bytes,
-    output wire [31:0]             cfg_image_bytes,
+    output wire [511:0]            cfg_walk,      // words of the walk record, and of the branch's
+    output wire [511:0]            cfg_branch,
+    output wire [31:0]             cfg_state,
+    output wire [31:0]             cfg_state_stride,
     output wire [31:0]             cfg_block_table,
     output wire [31:0]             cfg_b_base,
     output wire [31:0]             cfg_b_end,
@@ -95,6 +86,11 @@ module loas_control #(
     output wire                    cfg_soft,
     output wire                    cfg_readout,
     output wire                    cfg_drop_once,
+    output wire                    cfg_late,
+    output wire                    cfg_index,
+    output wire                    cfg_carry_in,
+    output wire                    cfg_carry_out,
+    output wire [4:0]              cfg_steps,
 
     // cache port
     output wire                    rd_valid,
@@ -149,7 +145,10 @@ module loas_control #(
     localparam integer REC_CHUNKS = 1024 / CHUNK_W;
     localparam [31:0]  K_LIMIT    = K_MAX;
     localparam [31:0]  SLICES_MAX = K_MAX / SLICE_W;
-    localparam integer SLICES_W   = $clog2(K_MAX / SLICE_W + 1);
+    localparam [31:0]  STEPS_MAX  = T;
+    localparam [31:0]  COLS_MAX   = POOL_COLS;
+    // the membranes of a block begin with a line
+    localparam integer STATE_L    = LINE_B > 2 + SLICE_L ? LINE_B - 2 : SLICE_L;
     localparam [31:0]  HALF_OUT   = OUT_ENTRIES / 2;
     localparam [31:0]  HALF_SLOTS = NUM_SLOTS / 2;
     localparam [31:0]  ALL_OUT    = OUT_ENTRIES;
@@ -176,6 +175,7 @@ module loas_control #(
     reg [3:0]   state_reg, state_next;
     reg         begun_reg;        // the header has been judged: records are descriptors
     reg         walk_reg;         // the record is a walk record
+    reg         second_reg;       // that of the branch
     reg         pending_reg;      // a start waits for the drain
     reg         done_reg;
     reg         error_reg;
@@ -203,18 +203,19 @@ module loas_control #(
     reg [23:0] m_reg;
     reg [16:0] k_reg;
     reg [16:0] n_reg;
-    reg [31:0] a_base_reg, a_stride_reg, table_reg, b_base_reg, b_end_reg, out_base_reg, out_stride_reg, perf_reg;
+    reg [31:0] a_base_reg, a_stride_reg, membranes_reg, table_reg, b_base_reg, b_end_reg, out_base_reg, out_stride_reg, perf_reg;
     reg [8:0]  leak_reg;
+    reg [4:0]  steps_reg;
     reg [10:0] cols_reg;
     reg [7:0]  tile_reg;
     reg [16:0] entries_reg;
     reg [31:0] row_bytes_reg;     // the longest output row
     reg [31:0] need_reg;          // output buffer entries of all slots
     reg [31:0] walk_ptr_reg;
-    reg [31:0] kernel_reg, in_size_reg, out_size_reg, pad_reg;   // as in the walk record
-    reg [31:0] step_x_reg, step_y_reg, row_pitch_reg, image_pitch_reg, start_reg;
-    reg [15:0] taps_reg;          // pixels of the kernel
-    reg [31:0] bits_reg;          // slices of a row
+    reg [511:0] window_reg;       // the walk record, or what a fully connected layer is as a convolution
+    reg [511:0] branch_reg;
+    reg [15:0] taps_reg, taps2_reg;   // pixels of the kernels
+    reg [31:0] bits_reg, bits2_reg;   // slices of a row, from either window
 
     // --------------------------------------------------------------------------------------------------- word checks
     wire [31:0] word = rec_reg[31:0];
@@ -223,6 +224,9 @@ module loas_control #(
     wire        line_off = |word[LINE_B-1:0];
     wire        not_line = word[31] | line_off;
     wire        conv     = control_reg[7:0] == 8'd2;
+    wire        carries  = control_reg[`LOAS_CTL_CARRY_IN_LSB] | control_reg[`LOAS_CTL_CARRY_OUT_LSB];
+    wire        pools    = window_reg[511:480] != 32'h0101;   // while the word behind `pool` is checked
+    wire        branches = window_reg[32*`LOAS_WALK_BRANCH +: 32] != 32'd0;
 
     always @* begin
         word_bad = 1'b0;
@@ -251,13 +255,21 @@ module loas_control #(
                 `LOAS_WALK_ROW_BYTES,
                 `LOAS_WALK_IMAGE_BYTES: word_bad = not_line;
                 `LOAS_WALK_START:       word_bad = line_off;
+                `LOAS_WALK_PITCH:       word_bad = not_line;
+                `LOAS_WALK_POOL:        word_bad = (word[7:0] == 8'd0) | (word[15:8] == 8'd0) | (|word[31:16])
+                                                 | ((word != 32'h0101) & (second_reg | readout | ({21'd0, cols_reg} > COLS_MAX)));
+                `LOAS_WALK_BRANCH:      word_bad = word[31] | (|word[5:0]) | ((word != 32'd0) & (second_reg | pools));
+                `LOAS_WALK_STATE_STEP:  word_bad = not_line | ((word != 32'd0) & second_reg);
                 `LOAS_WALK_CHECKSUM:    word_bad = 1'b0;
                 default:                word_bad = word != 32'd0;
             endcase
         end else begin
             case (word_reg)
-                `LOAS_DESC_CONTROL:     word_bad = ((word[7:0] != 8'd1) & (word[7:0] != 8'd2)) | (|word[15:11]) | (word[31:16] != 16'h10A5);
-                `LOAS_DESC_M:           word_bad = (|word[31:24]) | (word == 32'd0);
+                `LOAS_DESC_CONTROL:     word_bad = ((word[7:0] != 8'd1) & (word[7:0] != 8'd2)) | word[15] | (word[31:16] != 16'h10A5)
+                                                 | (word[`LOAS_CTL_LATE_LSB] & ~word[`LOAS_CTL_SOFT_LSB])
+                                                 | ((INDEX_RATE == 0) & word[`LOAS_CTL_INDEX_LSB])
+                                                 | ((CARRY == 0) & (word[`LOAS_CTL_CARRY_IN_LSB] | word[`LOAS_CTL_CARRY_OUT_LSB]));
+                `LOAS_DESC_ROWS:        word_bad = (word[23:0] == 24'd0) | (word[31:24] == 8'd0) | ({24'd0, word[31:24]} > HALF_SLOTS);
                 `LOAS_DESC_K:           word_bad = (word == 32'd0) | (word > K_LIMIT);
                 `LOAS_DESC_N:           word_bad = (word == 32'd0) | (word > K_LIMIT) | (readout & (word > HALF_OUT));
                 `LOAS_DESC_A_BASE:      word_bad = not_line;
@@ -267,9 +279,11 @@ module loas_control #(
                 `LOAS_DESC_B_END:       word_bad = not_line | (word < b_base_reg);
                 `LOAS_DESC_OUT_BASE:    word_bad = not_line;
                 `LOAS_DESC_OUT_STRIDE:  word_bad = not_line | (word < row_bytes_reg);
-                `LOAS_DESC_NEURON:      word_bad = (|word[15:9]) | (word[8:0] > 9'd256) | (word[31:16] == 16'd0)
-                                                 | (word[31:16] > 16'd1024) | (|word[16 +: SLICE_L]);
-                `LOAS_DESC_TILE_ROWS:   word_bad = (word == 32'd0) | (word > HALF_SLOTS);
+                `LOAS_DESC_NEURON:      word_bad = (|word[15:14]) | (word[8:0] > 9'd256) | (word[31:16] == 16'd0)
+                                                 | (word[31:16] > 16'd1024) | (|word[16 +: SLICE_L])
+                                                 | (word[13:9] == 5'd0) | ({27'd0, word[13:9]} > STEPS_MAX)
+                                                 | (carries & ((|word[16 +: STATE_L]) | ({16'd0, word[31:16]} > COLS_MAX)));
+                `LOAS_DESC_STATE:       word_bad = not_line | (~carries & (word != 32'd0));
                 `LOAS_DESC_PERF_PTR:    word_bad = not_line;
                 `LOAS_DESC_WALK:        word_bad = conv ? word[31] | (|word[5:0]) : word != 32'd0;
                 default:                word_bad = 1'b0;
@@ -298,7 +312,7 @@ module loas_control #(
     wire judge_bad  = (state_reg == S_JUDGE) & (bad_reg | (begun_reg & (sum_reg != 32'd0)));
     wire judge_image = (bad_word_reg < `LOAS_HDR_CONFIG0) | (bad_word_reg > `LOAS_HDR_CONFIG3);
     wire fit_bad    = (state_reg == S_FIT) & (need_reg > ALL_OUT);
-    wire shape_bad  = (state_reg == S_SHAPE) & (bits_reg != k_slices);
+    wire shape_bad  = (state_reg == S_SHAPE) & (bits_reg + bits2_reg != k_slices);
     reg [31:0] idle_reg;          // cycles without progress
     wire waiting    = rd_outstanding | wr_outstanding | pending_reg;
     wire dog        = (watchdog != 32'd0) & waiting & (idle_reg >= watchdog);
@@ -342,7 +356,7 @@ module loas_control #(
             fail_addr = {rec_addr_reg[31:6], sum_reg != 32'd0 ? `LOAS_DESC_CHECKSUM : bad_word_reg, 2'b00};   // or the walk's
         end else if (fit_bad) begin
             fail_code = `LOAS_ERR_BAD_DESC;
-            fail_addr = {desc_reg[31:6], `LOAS_DESC_TILE_ROWS, 2'b00};
+            fail_addr = {desc_reg[31:6], `LOAS_DESC_ROWS, 2'b00};
         end else if (shape_bad) begin
             fail_code = `LOAS_ERR_BAD_DESC;
             fail_addr = {desc_reg[31:6], `LOAS_DESC_K, 2'b00};
@@ -355,7 +369,7 @@ module loas_control #(
     wire quiet = rd_idle & wr_idle;
     wire settled = wait_reg >= 5'd8;   // the state has lasted long enough for idle to mean it
     wire drained = (state_reg == S_DRAIN) & quiet & (wait_reg >= 5'd4);
-    wire layer_over = sched_done & comp_done & wr_idle & (wait_reg >= 5'd4);
+    wire layer_over = sched_done & comp_done & state_idle & wr_idle & (wait_reg >= 5'd4);
     wire rec_last = chunk_reg == CHUNKS[5:0] - 6'd1;
     wire begin_run = (state_next == S_SETTLE) & ((state_reg == S_IDLE) | (state_reg == S_DRAIN));
     wire last_layer = layers_reg == 16'd0;
@@ -377,9 +391,9 @@ module loas_control #(
             S_RSP:     if (rsp_valid) state_next = {27'd0, read_reg} == LAST_READ ? S_CHECK : S_REQ;
             // sixteen words, one a cycle
             S_CHECK:   if (word_reg == 4'd15) state_next = S_JUDGE;
-            // a bad record fails here; a good header is followed by the first descriptor, a convolution's by its walk record
-            S_JUDGE:   state_next = begun_reg & (walk_reg | ~conv) ? S_SIZE : S_REQ;
-            // one cycle for the products slots * entries and kernel height * width
+            // a bad record fails here; a good header is followed by the first descriptor, a convolution's by its walk records
+            S_JUDGE:   state_next = begun_reg & ((walk_reg & (second_reg | ~branches)) | ~conv) ? S_SIZE : S_REQ;
+            // one cycle for the products slots * entries and kernel heights * widths
             S_SIZE:    state_next = S_FIT;
             // too many entries fail here
             S_FIT:     state_next = S_SHAPE;
@@ -406,8 +420,23 @@ module loas_control #(
     wire [31:0] n_chunks     = (n_words + (CHUNK_W - 1)) >> CHUNK_L;
     wire [31:0] n_word_chunks = ((n_words << WORD_L) + (CHUNK_W - 1)) >> CHUNK_L;
     wire [31:0] n_slices     = (n_words + (SLICE_W - 1)) >> SLICE_L;
+    wire [31:0] state_stride = ((n_words << 2) + (LINE_W / 8 - 1)) & ~(LINE_W / 8 - 1);
     wire [31:0] k_slices     = ({15'd0, k_reg} + (SLICE_W - 1)) >> SLICE_L;
     wire [31:0] k_chunks     = ({15'd0, k_reg} + (CHUNK_W - 1)) >> CHUNK_L;
+
+    // a fully connected layer as a walk record: a window of one pixel in maps of one
+    reg [511:0] whole_row;
+    always @* begin
+        whole_row = 512'd0;
+        whole_row[32*`LOAS_WALK_KERNEL +: 32]      = 32'h0101_0101;
+        whole_row[32*`LOAS_WALK_OUT_SIZE +: 32]    = 32'h0001_0001;
+        whole_row[32*`LOAS_WALK_IN_SIZE +: 32]     = 32'h0001_0001;
+        whole_row[32*`LOAS_WALK_PAD +: 32]         = {k_slices[15:0], 16'd0};
+        whole_row[32*`LOAS_WALK_IMAGE_BYTES +: 32] = a_stride_reg;
+        whole_row[32*`LOAS_WALK_START +: 32]       = a_base_reg;
+        whole_row[32*`LOAS_WALK_POOL +: 32]        = 32'h0101;
+        whole_row[32*`LOAS_WALK_STATE_STEP +: 32]  = carries ? state_stride : 32'd0;
+    end
 
     generate
         if (LINE_W <= 512) begin : gen_rec_lines
@@ -452,22 +481,15 @@ module loas_control #(
                     if (word_reg == `LOAS_HDR_DESC_OFFSET) desc_reg   <= word;
                     if (word_reg == `LOAS_HDR_NUM_LAYERS)  layers_reg <= word[15:0];
                 end else if (walk_reg) begin
-                    case (word_reg)
-                        `LOAS_WALK_KERNEL:      kernel_reg <= word;
-                        `LOAS_WALK_OUT_SIZE:    out_size_reg <= word;
-                        `LOAS_WALK_IN_SIZE:     in_size_reg <= word;
-                        `LOAS_WALK_PAD:         pad_reg <= word;
-                        `LOAS_WALK_STEP_X:      step_x_reg <= word;
-                        `LOAS_WALK_STEP_Y:      step_y_reg <= word;
-                        `LOAS_WALK_ROW_BYTES:   row_pitch_reg <= word;
-                        `LOAS_WALK_IMAGE_BYTES: image_pitch_reg <= word;
-                        `LOAS_WALK_START:       start_reg <= word;
-                        default: ;
-                    endcase
+                    if (second_reg) branch_reg <= {word, branch_reg[511:32]};
+                    else            window_reg <= {word, window_reg[511:32]};
                 end else begin
                     case (word_reg)
                         `LOAS_DESC_CONTROL:     control_reg <= word[15:0];
-                        `LOAS_DESC_M:           m_reg <= word[23:0];
+                        `LOAS_DESC_ROWS: begin
+                            m_reg    <= word[23:0];
+                            tile_reg <= word[31:24];
+                        end
                         `LOAS_DESC_K:           k_reg <= word[16:0];
                         `LOAS_DESC_N:           n_reg <= word[16:0];
                         `LOAS_DESC_A_BASE:      a_base_reg <= word;
@@ -478,20 +500,17 @@ module loas_control #(
                         `LOAS_DESC_OUT_BASE:    out_base_reg <= word;
                         `LOAS_DESC_OUT_STRIDE:  out_stride_reg <= word;
                         `LOAS_DESC_NEURON: begin
-                            leak_reg <= word[8:0];
-                            cols_reg <= word[26:16];
+                            leak_reg  <= word[8:0];
+                            steps_reg <= word[13:9];
+                            cols_reg  <= word[26:16];
                         end
-                        `LOAS_DESC_TILE_ROWS:   tile_reg <= word[7:0];
+                        `LOAS_DESC_STATE:       membranes_reg <= word;
                         `LOAS_DESC_PERF_PTR:    perf_reg <= word;
                         `LOAS_DESC_WALK: begin
                             // fully connected, unless a walk record follows
-                            walk_ptr_reg    <= word;
-                            kernel_reg      <= 32'h0101_0101;
-                            in_size_reg     <= 32'h0001_0001;
-                            out_size_reg    <= 32'h0001_0001;
-                            pad_reg         <= {k_slices[15:0], 16'd0};
-                            start_reg       <= a_base_reg;
-                            image_pitch_reg <= a_stride_reg;
+                            walk_ptr_reg <= word;
+                            window_reg   <= whole_row;
+                            branch_reg   <= 512'd0;
                         end
                         default: ;
                     endcase
@@ -505,13 +524,19 @@ module loas_control #(
                 if (!begun_reg) layers_reg <= layers_reg - 16'd1;
                 if (!begun_reg)            rec_addr_reg <= desc_reg;
                 else if (conv & ~walk_reg) rec_addr_reg <= walk_ptr_reg;
-                walk_reg <= begun_reg & conv & ~walk_reg;
+                else if (conv)             rec_addr_reg <= window_reg[32*`LOAS_WALK_BRANCH +: 32];
+                walk_reg   <= begun_reg & conv & (~walk_reg | (~second_reg & branches));
+                second_reg <= walk_reg & ~second_reg & branches;
             end
             S_SIZE: begin
                 need_reg <= {23'd0, tile_reg, 1'b0} * {15'd0, entries_reg};
-                taps_reg <= {8'd0, kernel_reg[7:0]} * {8'd0, kernel_reg[15:8]};
+                taps_reg  <= {8'd0, window_reg[32*`LOAS_WALK_KERNEL +: 8]} * {8'd0, window_reg[32*`LOAS_WALK_KERNEL + 8 +: 8]};
+                taps2_reg <= {8'd0, branch_reg[32*`LOAS_WALK_KERNEL +: 8]} * {8'd0, branch_reg[32*`LOAS_WALK_KERNEL + 8 +: 8]};
             end
-            S_FIT: bits_reg <= {16'd0, taps_reg} * {16'd0, pad_reg[31:16]};
+            S_FIT: begin
+                bits_reg  <= {16'd0, taps_reg} * {16'd0, window_reg[32*`LOAS_WALK_PAD + 16 +: 16]};
+                bits2_reg <= {16'd0, taps2_reg} * {16'd0, branch_reg[32*`LOAS_WALK_PAD + 16 +: 16]};
+            end
             S_SUM:  out_reg <= counters;
             S_RECORD: if (rec_wr_ready) begin
                 out_reg   <= out_reg >> CHUNK_W;
@@ -540,6 +565,7 @@ module loas_control #(
             pending_reg  <= 1'b0;
             begun_reg    <= 1'b0;
             walk_reg     <= 1'b0;
+            second_reg   <= 1'b0;
             layer_reg    <= 16'd0;
             rec_addr_reg <= 32'd0;
             base_reg     <= image_base_in;
@@ -622,23 +648,10 @@ module loas_control #(
     assign cfg_m           = m_reg;
     assign cfg_n           = n_reg;
     assign cfg_chunks      = k_chunks[CHUNKS_W-1:0];
-    assign cfg_slices      = pad_reg[16 +: SLICES_W];
-    assign cfg_kh          = kernel_reg[7:0];
-    assign cfg_kw          = kernel_reg[15:8];
-    assign cfg_stride_y    = kernel_reg[23:16];
-    assign cfg_stride_x    = kernel_reg[31:24];
-    assign cfg_pad_top     = pad_reg[7:0];
-    assign cfg_pad_left    = pad_reg[15:8];
-    assign cfg_in_h        = in_size_reg[15:0];
-    assign cfg_in_w        = in_size_reg[31:16];
-    assign cfg_out_h       = out_size_reg[15:0];
-    assign cfg_out_w       = out_size_reg[31:16];
-    assign cfg_start       = start_reg;
-    assign cfg_step_x      = step_x_reg;
-    assign cfg_step_y      = step_y_reg;
-    assign cfg_row_bytes   = row_pitch_reg;
-    assign cfg_image_bytes = image_pitch_reg;
-    assign cfg_a_stride    = a_stride_reg;
+    assign cfg_walk        = window_reg;
+    assign cfg_branch      = branch_reg;
+    assign cfg_state       = membranes_reg;
+    assign cfg_state_stride = state_stride;
     assign cfg_block_table = table_reg;
     assign cfg_b_base      = b_base_reg;
     assign cfg_b_end       = b_end_reg;
@@ -652,6 +665,11 @@ module loas_control #(
     assign cfg_soft        = control_reg[`LOAS_CTL_SOFT_LSB];
     assign cfg_readout     = readout;
     assign cfg_drop_once   = control_reg[`LOAS_CTL_DROP_ONCE_LSB];
+    assign cfg_late        = control_reg[`LOAS_CTL_LATE_LSB];
+    assign cfg_index       = control_reg[`LOAS_CTL_INDEX_LSB];
+    assign cfg_carry_in    = control_reg[`LOAS_CTL_CARRY_IN_LSB];
+    assign cfg_carry_out   = control_reg[`LOAS_CTL_CARRY_OUT_LSB];
+    assign cfg_steps       = steps_reg;
 
     wire unused_ok = &{1'b0, k_chunks, n_slices, CHUNKS, control_reg, tile_reg[7]};
 

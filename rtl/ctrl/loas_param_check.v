@@ -18,6 +18,8 @@ module loas_param_check #(
     parameter integer K_MAX       = 8192,
     parameter integer LAGGY       = 1,
     parameter integer FIFO_DEPTH  = 8,
+    parameter integer INDEX_RATE  = 4,
+    parameter integer CARRY       = 1,
     parameter integer AXI_W       = 1024,
     parameter integer LINE_W      = 1024,
     parameter integer NUM_BANKS   = 16,
@@ -58,6 +60,13 @@ module loas_param_check #(
         end
         if (FIFO_DEPTH < 2 || FIFO_DEPTH > 64 || (FIFO_DEPTH & (FIFO_DEPTH - 1)) != 0) begin : gen_fifo_depth
             loas_rule_FIFO_DEPTH_must_be_a_power_of_two_2_to_64 rule_inst ();
+        end
+        if ((INDEX_RATE != 0 && INDEX_RATE != 1 && INDEX_RATE != 2 && INDEX_RATE != 4 && INDEX_RATE != 8)
+            || 8 * INDEX_RATE > CHUNK_W) begin : gen_index_rate
+            loas_rule_INDEX_RATE_must_be_0_1_2_4_or_8_and_at_most_CHUNK_W_by_8 rule_inst ();
+        end
+        if (CARRY != 0 && CARRY != 1) begin : gen_carry
+            loas_rule_CARRY_must_be_0_or_1 rule_inst ();
         end
         if (AXI_W < 32 || AXI_W > 1024 || (AXI_W & (AXI_W - 1)) != 0) begin : gen_axi_w
             loas_rule_AXI_W_must_be_a_power_of_two_32_to_1024 rule_inst ();

@@ -6,14 +6,17 @@
 `default_nettype none
 
 // Contract: `start` goes to the first pixel of the first map; `step` to the next pixel, along x, then y, then to the next map;
-// `mark` (with start or step) remembers the place that is gone to, `back` returns to it. One of start, step, back in a cycle.
-// addr, y, x: first pixel of the window, outside of the map where there is padding. No multiplier: all products come ready.
-// A fully connected layer has maps of one pixel, cfg_image_bytes apart.
+// `mark` (with start or step) remembers the place that is gone to, `back` returns to it. One of start, step, back in a cycle,
+// step and back only while `ready`. addr, y, x (while ready): first pixel of the window, outside of the map where there is padding.
+// With pooling a step goes to the next output row's first pixel: it passes over the others, a cycle each, not ready meanwhile.
+// No multiplier: all products come ready. A fully connected layer has maps of one pixel, cfg_image_bytes apart.
 module loas_row_walk (
     input  wire        clk,
 
     input  wire [15:0] cfg_out_h,       // at least 1
     input  wire [15:0] cfg_out_w,
+    input  wire [7:0]  cfg_pool_h,      // divide cfg_out_h and cfg_out_w
+    input  wire [7:0]  cfg_pool_w,
     input  wire [7:0]  cfg_stride_y,
     input  wire [7:0]  cfg_stride_x,
     input  wire [7:0]  cfg_pad_top,
@@ -27,17 +30,20 @@ module loas_row_walk (
     input  wire        step,
     input  wire        mark,
     input  wire        back,
+    output wire        ready,
     output wire [31:0] addr,
     output wire [17:0] y,
     output wire [17:0] x
 );
 
-    localparam integer W = 3 * 32 + 2 * 16 + 2 * 18;
+    localparam integer W = 3 * 32 + 2 * 16 + 2 * 18 + 2 * 8;
 
-    reg [31:0] addr_reg, line_reg, map_reg;   // window, first window of the line, of the map
-    reg [15:0] oy_reg, ox_reg;
-    reg [17:0] y_reg, x_reg;
+    reg [31:0]  addr_reg, line_reg, map_reg;   // window, first window of the line, of the map
+    reg [15:0]  oy_reg, ox_reg;
+    reg [17:0]  y_reg, x_reg;
+    reg [7:0]   py_reg, px_reg;                // place in the pooling window
     reg [W-1:0] mark_reg;
+    reg         mark_due_reg;                  // the place to remember is being walked to
 
     wire [17:0] first_y = -{10'd0, cfg_pad_top};
     wire [17:0] first_x = -{10'd0, cfg_pad_left};
@@ -45,20 +51,30 @@ module loas_row_walk (
     wire        map_end  = line_end && oy_reg + 16'd1 == cfg_out_h;
     wire [31:0] next_line = line_reg + cfg_step_y;
     wire [31:0] next_map  = map_reg + cfg_image_bytes;
+    wire [7:0]  next_py   = py_reg + 8'd1 == cfg_pool_h ? 8'd0 : py_reg + 8'd1;
+    wire [7:0]  next_px   = px_reg + 8'd1 == cfg_pool_w ? 8'd0 : px_reg + 8'd1;
 
-    wire [W-1:0] first = {cfg_start, cfg_start, cfg_start, 16'd0, 16'd0, first_y, first_x};
-    wire [W-1:0] next  = map_end  ? {next_map, next_map, next_map, 16'd0, 16'd0, first_y, first_x}
-                       : line_end ? {next_line, next_line, map_reg, oy_reg + 16'd1, 16'd0, y_reg + {10'd0, cfg_stride_y}, first_x}
-                       : {addr_reg + cfg_step_x, line_reg, map_reg, oy_reg, ox_reg + 16'd1, y_reg, x_reg + {10'd0, cfg_stride_x}};
-    wire [W-1:0] place = start ? first : back ? mark_reg : next;
+    wire [W-1:0] here  = {addr_reg, line_reg, map_reg, oy_reg, ox_reg, y_reg, x_reg, py_reg, px_reg};
+    wire [W-1:0] first = {cfg_start, cfg_start, cfg_start, 16'd0, 16'd0, first_y, first_x, 8'd0, 8'd0};
+    wire [W-1:0] next  = map_end  ? {next_map, next_map, next_map, 16'd0, 16'd0, first_y, first_x, 8'd0, 8'd0}
+                       : line_end ? {next_line, next_line, map_reg, oy_reg + 16'd1, 16'd0, y_reg + {10'd0, cfg_stride_y}, first_x,
+                                     next_py, 8'd0}
+                       : {addr_reg + cfg_step_x, line_reg, map_reg, oy_reg, ox_reg + 16'd1, y_reg, x_reg + {10'd0, cfg_stride_x},
+                          py_reg, next_px};
+    wire [W-1:0] place = start ? first : back ? (mark_due_reg ? here : mark_reg) : next;
 
-    assign addr = addr_reg;
-    assign y    = y_reg;
-    assign x    = x_reg;
+    assign ready = py_reg == 8'd0 && px_reg == 8'd0;
+    assign addr  = addr_reg;
+    assign y     = y_reg;
+    assign x     = x_reg;
 
     always @(posedge clk) begin
-        if (start || step || back) {addr_reg, line_reg, map_reg, oy_reg, ox_reg, y_reg, x_reg} <= place;
-        if (mark) mark_reg <= place;
+        if (start || step || back || !ready) begin
+            {addr_reg, line_reg, map_reg, oy_reg, ox_reg, y_reg, x_reg, py_reg, px_reg} <= place;
+        end
+        if (mark) mark_due_reg <= 1'b1;
+        else if (ready) mark_due_reg <= 1'b0;
+        if (mark_due_reg && ready) mark_reg <= here;
     end
 
 endmodule

@@ -5,6 +5,8 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
+`include "loas_defs.vh"
+
 // Problem: a task is a row and a block of columns. To keep every TPPE busy there must always be a task at hand; to use
 // the cache well all rows of a tile meet one block before the next block is touched.
 //
@@ -13,7 +15,8 @@
 // and `done` is high from the acceptance of the last task to the next start. Up to one task a cycle; tasks go round robin
 // to TPPEs whose task_ready is high. Row r of the layer uses slot r mod (2 cfg_tile_rows) of the output buffer: its first
 // task waits until the slot is free, alloc_* pulses before that task is offered, slot_free_* gives it back.
-// A row is an output pixel: the task says where its window begins (loas_row_walk). Addresses are modulo 2^32; what is read
+// A row is an output pixel, or with pooling the pixels of a pooling window: the task says where its (first) window begins, in the
+// map and in that of the branch (loas_row_walk), and where the membranes of its columns are. Addresses are modulo 2^32; what is read
 // beyond the window of memory is found there.
 //
 // The block table is read ahead of the walk through the cache port (a line buffer and a FIFO of four entries), and lines
@@ -41,16 +44,9 @@ module loas_scheduler #(
     input  wire [23:0]                    cfg_m,
     input  wire [16:0]                    cfg_n,
     // the walk over the rows, see loas_row_walk
-    input  wire [15:0]                    cfg_out_h,
-    input  wire [15:0]                    cfg_out_w,
-    input  wire [7:0]                     cfg_stride_y,
-    input  wire [7:0]                     cfg_stride_x,
-    input  wire [7:0]                     cfg_pad_top,
-    input  wire [7:0]                     cfg_pad_left,
-    input  wire [31:0]                    cfg_start,
-    input  wire [31:0]                    cfg_step_x,
-    input  wire [31:0]                    cfg_step_y,
-    input  wire [31:0]                    cfg_image_bytes,
+    input  wire [511:0]                   cfg_walk,       // words of the walk record, and of the branch's
+    input  wire [511:0]                   cfg_branch,
+    input  wire [31:0]                    cfg_state,      // membranes of the first row
     input  wire [31:0]                    cfg_block_table,
     input  wire [31:0]                    cfg_b_base,
     input  wire [31:0]                    cfg_b_end,
@@ -79,6 +75,10 @@ module loas_scheduler #(
     output wire [31:0]                    task_a_addr,
     output wire [17:0]                    task_y,
     output wire [17:0]                    task_x,
+    output wire [31:0]                    task_a_addr2,   // of the branch
+    output wire [17:0]                    task_y2,
+    output wire [17:0]                    task_x2,
+    output wire [31:0]                    task_state,
     output wire [31:0]                    task_params,
     output wire [31:0]                    task_masks,
     output wire [31:0]                    task_weights,
@@ -231,12 +231,19 @@ module loas_scheduler #(
     reg [ADDR_W-1:0]    tile_out_reg;     // output buffer address of the tile's first row
     reg [ADDR_W-1:0]    row_out_reg;      // of this row
     reg [ADDR_W-1:0]    block_off_reg;    // of this block in a row
+    reg [31:0]          tile_state_reg;   // membranes of the tile's first row
+    reg [31:0]          row_state_reg;    // of this row
+    reg [31:0]          block_state_reg;  // of this block in a row
     reg [NUM_SLOTS-1:0] slot_busy_reg;
 
     reg [NUM_TPPES-1:0] sel_reg;          // which TPPE gets the task that is up; none: no task is up
     reg [31:0]          t_a_reg;
     reg [17:0]          t_y_reg;
     reg [17:0]          t_x_reg;
+    reg [31:0]          t_a2_reg;
+    reg [17:0]          t_y2_reg;
+    reg [17:0]          t_x2_reg;
+    reg [31:0]          t_state_reg;
     reg [31:0]          t_params_reg;
     reg [31:0]          t_masks_reg;
     reg [31:0]          t_weights_reg;
@@ -248,7 +255,9 @@ module loas_scheduler #(
     wire [NUM_TPPES-1:0] request = task_ready & ~sel_reg;
     wire [NUM_TPPES-1:0] grant;
     wire accepted = |(sel_reg & task_ready);
-    wire load     = block_valid & (|request) & ((sel_reg == {NUM_TPPES{1'b0}}) | accepted)
+    wire walk_ready;
+    wire walk2_ready;
+    wire load     = block_valid & walk_ready & (|request) & ((sel_reg == {NUM_TPPES{1'b0}}) | accepted)
                   & ~(first_block_reg & slot_busy_reg[slot_reg]);
 
     loas_arb_rr #(
@@ -268,28 +277,61 @@ module loas_scheduler #(
     wire [16:0] block_step = cfg_readout ? {6'd0, cfg_block_cols} : {6'd0, cfg_block_cols} >> SLICE_B;
     wire        tile_change = load & row_last & block_is_last;
 
-    wire [31:0] row_addr;
-    wire [17:0] row_y;
-    wire [17:0] row_x;
+    wire [31:0] row_addr, row_addr2;
+    wire [17:0] row_y, row_y2;
+    wire [17:0] row_x, row_x2;
+    wire        row_step = load & (~row_last | block_is_last);
+    wire        row_mark = layer_start | tile_change;
+    wire        row_back = load & row_last & ~block_is_last;
+    wire [31:0] next_state = row_state_reg + cfg_walk[32*`LOAS_WALK_STATE_STEP +: 32];
+
     loas_row_walk row_walk_inst (
         .clk             (clk),
-        .cfg_out_h       (cfg_out_h),
-        .cfg_out_w       (cfg_out_w),
-        .cfg_stride_y    (cfg_stride_y),
-        .cfg_stride_x    (cfg_stride_x),
-        .cfg_pad_top     (cfg_pad_top),
-        .cfg_pad_left    (cfg_pad_left),
-        .cfg_start       (cfg_start),
-        .cfg_step_x      (cfg_step_x),
-        .cfg_step_y      (cfg_step_y),
-        .cfg_image_bytes (cfg_image_bytes),
+        .cfg_out_h       (cfg_walk[32*`LOAS_WALK_OUT_SIZE +: 16]),
+        .cfg_out_w       (cfg_walk[32*`LOAS_WALK_OUT_SIZE + 16 +: 16]),
+        .cfg_pool_h      (cfg_walk[32*`LOAS_WALK_POOL +: 8]),
+        .cfg_pool_w      (cfg_walk[32*`LOAS_WALK_POOL + 8 +: 8]),
+        .cfg_stride_y    (cfg_walk[32*`LOAS_WALK_KERNEL + 16 +: 8]),
+        .cfg_stride_x    (cfg_walk[32*`LOAS_WALK_KERNEL + 24 +: 8]),
+        .cfg_pad_top     (cfg_walk[32*`LOAS_WALK_PAD +: 8]),
+        .cfg_pad_left    (cfg_walk[32*`LOAS_WALK_PAD + 8 +: 8]),
+        .cfg_start       (cfg_walk[32*`LOAS_WALK_START +: 32]),
+        .cfg_step_x      (cfg_walk[32*`LOAS_WALK_STEP_X +: 32]),
+        .cfg_step_y      (cfg_walk[32*`LOAS_WALK_STEP_Y +: 32]),
+        .cfg_image_bytes (cfg_walk[32*`LOAS_WALK_IMAGE_BYTES +: 32]),
         .start           (layer_start),
-        .step            (load & (~row_last | block_is_last)),
-        .mark            (layer_start | tile_change),
-        .back            (load & row_last & ~block_is_last),
+        .step            (row_step),
+        .mark            (row_mark),
+        .back            (row_back),
+        .ready           (walk_ready),
         .addr            (row_addr),
         .y               (row_y),
         .x               (row_x)
+    );
+
+    // the map of the branch has as many output pixels, and no pooling: it is ready whenever the first one is
+    loas_row_walk branch_walk_inst (
+        .clk             (clk),
+        .cfg_out_h       (cfg_branch[32*`LOAS_WALK_OUT_SIZE +: 16]),
+        .cfg_out_w       (cfg_branch[32*`LOAS_WALK_OUT_SIZE + 16 +: 16]),
+        .cfg_pool_h      (cfg_branch[32*`LOAS_WALK_POOL +: 8]),
+        .cfg_pool_w      (cfg_branch[32*`LOAS_WALK_POOL + 8 +: 8]),
+        .cfg_stride_y    (cfg_branch[32*`LOAS_WALK_KERNEL + 16 +: 8]),
+        .cfg_stride_x    (cfg_branch[32*`LOAS_WALK_KERNEL + 24 +: 8]),
+        .cfg_pad_top     (cfg_branch[32*`LOAS_WALK_PAD +: 8]),
+        .cfg_pad_left    (cfg_branch[32*`LOAS_WALK_PAD + 8 +: 8]),
+        .cfg_start       (cfg_branch[32*`LOAS_WALK_START +: 32]),
+        .cfg_step_x      (cfg_branch[32*`LOAS_WALK_STEP_X +: 32]),
+        .cfg_step_y      (cfg_branch[32*`LOAS_WALK_STEP_Y +: 32]),
+        .cfg_image_bytes (cfg_branch[32*`LOAS_WALK_IMAGE_BYTES +: 32]),
+        .start           (layer_start),
+        .step            (row_step),
+        .mark            (row_mark),
+        .back            (row_back),
+        .ready           (walk2_ready),
+        .addr            (row_addr2),
+        .y               (row_y2),
+        .x               (row_x2)
     );
 
     assign block_pop   = load & row_last;
@@ -304,6 +346,10 @@ module loas_scheduler #(
             t_a_reg       <= row_addr;
             t_y_reg       <= row_y;
             t_x_reg       <= row_x;
+            t_a2_reg      <= row_addr2;
+            t_y2_reg      <= row_y2;
+            t_x2_reg      <= row_x2;
+            t_state_reg   <= row_state_reg + block_state_reg;
             t_params_reg  <= block_params;
             t_masks_reg   <= block[63:32];
             t_weights_reg <= block[95:64];
@@ -316,6 +362,7 @@ module loas_scheduler #(
                 row_reg     <= row_reg + 8'd1;
                 slot_reg    <= slot_reg + {{SLOT_W-1{1'b0}}, 1'b1};
                 row_out_reg <= row_out_inc;
+                row_state_reg <= next_state;
             end else begin
                 row_reg <= 8'd0;
                 if (!block_is_last) begin
@@ -323,6 +370,8 @@ module loas_scheduler #(
                     slot_reg        <= odd_reg ? slot_half : {SLOT_W{1'b0}};
                     row_out_reg     <= tile_out_reg;
                     block_off_reg   <= block_off_reg + block_step[ADDR_W-1:0];
+                    row_state_reg   <= tile_state_reg;
+                    block_state_reg <= block_state_reg + {19'd0, cfg_block_cols, 2'd0};
                 end else begin
                     first_block_reg <= 1'b1;
                     odd_reg         <= ~odd_reg;
@@ -331,6 +380,9 @@ module loas_scheduler #(
                     tile_out_reg    <= odd_reg ? {ADDR_W{1'b0}} : row_out_inc;
                     row_out_reg     <= odd_reg ? {ADDR_W{1'b0}} : row_out_inc;
                     block_off_reg   <= {ADDR_W{1'b0}};
+                    tile_state_reg  <= next_state;
+                    row_state_reg   <= next_state;
+                    block_state_reg <= 32'd0;
                     if (block_is_end) active_reg <= 1'b0;
                 end
             end
@@ -345,6 +397,9 @@ module loas_scheduler #(
             tile_out_reg    <= {ADDR_W{1'b0}};
             row_out_reg     <= {ADDR_W{1'b0}};
             block_off_reg   <= {ADDR_W{1'b0}};
+            tile_state_reg  <= cfg_state;
+            row_state_reg   <= cfg_state;
+            block_state_reg <= 32'd0;
             slot_busy_reg   <= {NUM_SLOTS{1'b0}};
         end
         if (rst) begin
@@ -358,6 +413,10 @@ module loas_scheduler #(
     assign task_a_addr   = t_a_reg;
     assign task_y        = t_y_reg;
     assign task_x        = t_x_reg;
+    assign task_a_addr2  = t_a2_reg;
+    assign task_y2       = t_y2_reg;
+    assign task_x2       = t_x2_reg;
+    assign task_state    = t_state_reg;
     assign task_params   = t_params_reg;
     assign task_masks    = t_masks_reg;
     assign task_weights  = t_weights_reg;
@@ -404,7 +463,7 @@ module loas_scheduler #(
     assign rd_fetch     = req_fetch_reg;
     assign done         = ~active_reg & (sel_reg == {NUM_TPPES{1'b0}}) & ~req_valid_reg;
 
-    wire unused_ok = &{1'b0, block_level, cfg_entries, block_step, entry_addr_reg[3:0]};
+    wire unused_ok = &{1'b0, cfg_walk, cfg_branch, walk2_ready, block_level, cfg_entries, block_step, entry_addr_reg[3:0]};
 
 endmodule
 

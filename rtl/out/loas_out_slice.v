@@ -8,15 +8,18 @@
 // Problem: a TPPE finishes one neuron at a time, the output buffer stores SLICE_W of them in an entry.
 // Contract: neuron i of an entry is at ent_data[i*T +: T]. An entry leaves when it is full or with the task's last neuron,
 // zeros in the places behind it. In readout every neuron's 32-bit value is an entry of its own. Entries of a task have
-// addresses s_out_addr, s_out_addr + 1, ...; s_slot and s_out_addr are constant over a task. With cfg_drop_once a word
-// with a single spike becomes zero. ent_count = words in the entry that are not zero (0 in readout).
+// addresses s_out_addr, s_out_addr + 1, ...; s_slot and s_out_addr are constant over a task.
+// Max pooling: several tasks with the same columns make one. Those before the one with s_pool_last leave no entry; their words,
+// and its own, are ORed column by column, beginning anew with s_pool_first. At most POOL_COLS columns then. A task alone has both.
+// With cfg_drop_once a word with a single spike becomes zero. ent_count = words in the entry that are not zero (0 in readout).
 // A neuron a cycle; an entry is there the cycle after its last neuron, and one may wait while the next is gathered: s_ready
 // falls only when a second one would be complete. Between tasks nothing is lost; rst forgets a begun entry.
 module loas_out_slice #(
     parameter integer T           = 4,
     parameter integer SLICE_W     = 16,    // neurons of an entry: 2 * SLICE_W * T flip-flops
     parameter integer OUT_ENTRIES = 2048,
-    parameter integer NUM_SLOTS   = 64
+    parameter integer NUM_SLOTS   = 64,
+    parameter integer POOL_COLS   = 64     // words kept for pooling, a power of two
 ) (
     input  wire                           clk,
     input  wire                           rst,
@@ -30,6 +33,8 @@ module loas_out_slice #(
     input  wire [T-1:0]                   s_word,
     input  wire [31:0]                    s_value,
     input  wire                           s_last,       // last neuron of the task
+    input  wire                           s_pool_first,
+    input  wire                           s_pool_last,
     input  wire [$clog2(NUM_SLOTS)-1:0]   s_slot,
     input  wire [$clog2(OUT_ENTRIES)-1:0] s_out_addr,
 
@@ -49,6 +54,9 @@ module loas_out_slice #(
     localparam integer POS_W      = $clog2(SLICE_W);
 
     generate
+        if (POOL_COLS < 2 || POOL_COLS != (1 << $clog2(POOL_COLS))) begin : gen_illegal_pool
+            loas_out_slice_POOL_COLS_must_be_a_power_of_two_from_2 rule_inst ();
+        end
         if (SLICE_W < 2 || SLICE_W != (1 << POS_W) || NUM_SLOTS < 2 || OUT_ENTRIES < 2) begin : gen_illegal
             loas_out_slice_SLICE_W_must_be_a_power_of_two_from_2 rule_inst ();
         end
@@ -68,10 +76,24 @@ module loas_out_slice #(
     reg [ENTRY_W-1:0]    ent_data_reg;
     reg [COUNT_W-1:0]    ent_count_reg;
 
-    wire                  once     = (s_word & (s_word - 1'b1)) == {T{1'b0}};   // one spike, or none
-    wire [T-1:0]          word     = cfg_drop_once && once ? {T{1'b0}} : s_word;
-    wire                  complete = cfg_readout || s_last || pos_reg == {POS_W{1'b1}};
+    // the words of the tasks before, where tasks are pooled
+    localparam integer COL_W = $clog2(POOL_COLS);
+    reg [T-1:0]           pool_mem [0:POOL_COLS-1];
+    reg [COL_W-1:0]       col_reg;
+
     wire                  take     = s_valid && s_ready;
+    wire [T-1:0]          pooled   = s_pool_first ? s_word : s_word | pool_mem[col_reg];
+    wire                  once     = (pooled & (pooled - 1'b1)) == {T{1'b0}};   // one spike, or none
+    wire [T-1:0]          word     = cfg_drop_once && once ? {T{1'b0}} : pooled;
+    wire                  part     = cfg_readout || s_last || pos_reg == {POS_W{1'b1}};
+    wire                  complete = part && s_pool_last;
+
+    always @(posedge clk) begin
+        if (take && !s_pool_last) pool_mem[col_reg] <= pooled;
+        if (take) col_reg <= s_last ? {COL_W{1'b0}} : col_reg + 1'b1;
+        if (rst) col_reg <= {COL_W{1'b0}};
+    end
+
     wire [COUNT_W-1:0]    count    = count_reg + {{(COUNT_W-1){1'b0}}, |word};
     wire [OUT_ADDR_W-1:0] addr     = first_reg ? s_out_addr : addr_reg;
 
@@ -97,7 +119,7 @@ module loas_out_slice #(
 
     always @(posedge clk) begin
         if (ent_ready) ent_valid_reg <= 1'b0;
-        if (take && !complete) begin
+        if (take && !complete && s_pool_last) begin
             data_reg  <= data;
             count_reg <= count;
             pos_reg   <= pos_reg + 1'b1;

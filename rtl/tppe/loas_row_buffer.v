@@ -11,14 +11,14 @@
 // words without a gap, so that behind this buffer a window is a row like any other.
 //
 // Contract: s_* are the pixels of the rows in order, each with the address of its fiber, or not inside the map (then silent),
-// s_last with a row's last; a fully connected row is one pixel. Each has cfg_slices slices of mask. Rows go to banks 0, 1, 0, 1,
+// s_last with a row's last; a fully connected row is one pixel. Each has s_slices slices of mask. Rows go to banks 0, 1, 0, 1,
 // ...; a row waits until its bank is free; `free` (pulse) gives back the older bank. Layout: docs/image-format.md. What is there:
 //   mask chunk c of bank b    when complete[b], or ld_valid && ld_bank == b && c < ld_masks
 //   prefix sums and words     when complete[b]
 // Reads take one cycle and hold (loas_ram). The sums of a mask chunk, BASE_W bits each, number of words of the row in front:
 //   LAGGY: of each slice, slice 0 lowest, CHUNK_W / SLICE_W cycles a chunk;  FAST: of the chunk alone, a cycle a chunk.
 // Words go on coming in while the sums of the last chunk are made.
-// Edges: a header above cfg_slices * SLICE_W raises err with the address of its fiber; headers that do not add up to the ones of
+// Edges: a header above s_slices * SLICE_W raises err with the address of its fiber; headers that do not add up to the ones of
 // the masks, or masks that do not make cfg_chunks chunks, raise it with that of the last pixel. The row never becomes complete.
 module loas_row_buffer #(
     parameter integer T       = 4,
@@ -32,13 +32,13 @@ module loas_row_buffer #(
     input  wire                                    rst,
 
     input  wire [$clog2(K_MAX/CHUNK_W+1)-1:0]      cfg_chunks,   // mask chunks of a row
-    input  wire [$clog2(K_MAX/SLICE_W+1)-1:0]      cfg_slices,   // mask slices of a pixel
 
     // pixels
     input  wire                                    s_valid,
     output wire                                    s_ready,
     input  wire [31:0]                             s_addr,
     input  wire                                    s_inside,
+    input  wire [$clog2(K_MAX/SLICE_W+1)-1:0]      s_slices,     // mask slices of the pixel
     input  wire                                    s_last,
     input  wire                                    free,
 
@@ -95,6 +95,7 @@ module loas_row_buffer #(
     reg                 begun_reg;       // a row is being loaded
     reg                 last_reg;        // this pixel is its last
     reg [31:0]          addr_reg;        // of the pixel's fiber
+    reg [SLICES_W-1:0]  pixel_slices_reg;
     reg [SLICES_W-1:0]  slices_reg;      // slices of the pixel to come
     reg [BASE_W-1:0]    words_reg;       // words of the pixel to come
     reg [BASE_W:0]      count_reg;       // words of the row, as the headers say
@@ -207,7 +208,7 @@ module loas_row_buffer #(
 
     // -------------------------------------------------------------------------------------------------------- the phases
     wire [31:0]       header     = chunk[31:0];
-    wire [31:0]       most       = {{(32-SLICES_W){1'b0}}, cfg_slices} << $clog2(SLICE_W);
+    wire [31:0]       most       = {{(32-SLICES_W){1'b0}}, pixel_slices_reg} << $clog2(SLICE_W);
     wire              header_bad = header > most;
     wire [BASE_W-1:0] total;
     wire              sums_done  = phase_reg == SUMS && summed_reg == masks_reg;
@@ -226,7 +227,8 @@ module loas_row_buffer #(
             phase_reg  <= s_inside ? HEADER : OUTSIDE;
             last_reg   <= s_last;
             addr_reg   <= s_addr;
-            slices_reg <= cfg_slices;
+            slices_reg <= s_slices;
+            pixel_slices_reg <= s_slices;
             if (!begun_reg) begin
                 begun_reg          <= 1'b1;
                 used_reg[bank_reg] <= 1'b1;

@@ -5,11 +5,15 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
+`include "loas_defs.vh"
+
 // This is the engine boundary: operand fibers in, T sums for each (row, column) out. Layouts: docs/image-format.md.
 //
 // Contract: a task is taken while the one before is still being joined: its row, records, masks and weights are then read
-// ahead. task_ready falls only when a task is taken. sum_*: one column after the other in the order of the tasks; sum_last with
-// a task's last, sum_slot and sum_out_addr those of its task. cfg_chunks is stable while tasks are inside.
+// ahead. task_ready falls only when a task is taken. With pooling a task is ph * pw output pixels one after the other,
+// each with all its columns: sum_pool_first and sum_pool_last tell which is at hand. sum_*: one column after the other in the order of the tasks; sum_last with
+// a pixel's last, sum_slot and sum_out_addr those of its task, sum_state_addr that of
+// the pixel's membranes, sum_state what they were (zero without cfg_carry_in). cfg_chunks is stable while tasks are inside.
 // Cache port: rd_* hold until rd_ready, a response for each read, in order, always taken (loas_fiber_cache). Masks of B are what
 // the join uses up fastest, so their lines are fetched ahead while the port has nothing else to do.
 // Edges: err_fiber_a with the row's address: header and masks of the row disagree. err_fiber_b with the address of the block's
@@ -31,7 +35,9 @@ module loas_tppe #(
     parameter integer FIFO_DEPTH  = 8,
     parameter integer LINE_W      = 1024,   // six line buffers of this width
     parameter integer OUT_ENTRIES = 2048,
-    parameter integer NUM_SLOTS   = 64
+    parameter integer NUM_SLOTS   = 64,
+    parameter integer INDEX_RATE  = 4,      // index code: bytes decoded a cycle; 0: bitmasks only
+    parameter integer CARRY       = 1       // 1: membranes are read
 ) (
     input  wire                           clk,
     input  wire                           rst,
@@ -41,6 +47,10 @@ module loas_tppe #(
     input  wire [31:0]                    task_a_addr,  // first pixel of the row's window
     input  wire [17:0]                    task_y,
     input  wire [17:0]                    task_x,
+    input  wire [31:0]                    task_a_addr2, // of the branch's
+    input  wire [17:0]                    task_y2,
+    input  wire [17:0]                    task_x2,
+    input  wire [31:0]                    task_state,
     input  wire [31:0]                    task_params,
     input  wire [31:0]                    task_masks,
     input  wire [31:0]                    task_weights,
@@ -49,13 +59,11 @@ module loas_tppe #(
     input  wire [$clog2(NUM_SLOTS)-1:0]   task_slot,
     input  wire [$clog2(OUT_ENTRIES)-1:0] task_out_addr,
     input  wire [$clog2(K_MAX/CHUNK_W+1)-1:0] cfg_chunks,
-    input  wire [$clog2(K_MAX/SLICE_W+1)-1:0] cfg_slices,     // of a pixel
-    input  wire [7:0]                     cfg_kh,
-    input  wire [7:0]                     cfg_kw,
-    input  wire [15:0]                    cfg_in_h,
-    input  wire [15:0]                    cfg_in_w,
-    input  wire [31:0]                    cfg_a_stride,
-    input  wire [31:0]                    cfg_row_bytes,
+    input  wire [511:0]                   cfg_walk,       // words of the walk record, and of the branch's
+    input  wire [511:0]                   cfg_branch,
+    input  wire                           cfg_index,
+    input  wire                           cfg_carry_in,
+    input  wire [31:0]                    cfg_state_stride,
 
     output wire                           rd_valid,
     input  wire                           rd_ready,
@@ -70,7 +78,11 @@ module loas_tppe #(
     output wire [T*ACC_W-1:0]             sum_data,
     output wire [MEM_W-1:0]               sum_bias,
     output wire [MEM_W-1:0]               sum_threshold,
+    output wire [31:0]                    sum_state,
+    output wire [31:0]                    sum_state_addr,
     output wire                           sum_last,
+    output wire                           sum_pool_first,
+    output wire                           sum_pool_last,
     output wire [$clog2(NUM_SLOTS)-1:0]   sum_slot,
     output wire [$clog2(OUT_ENTRIES)-1:0] sum_out_addr,
 
@@ -94,6 +106,7 @@ module loas_tppe #(
     localparam integer CHUNKS_W = $clog2(K_MAX / CHUNK_W + 1);
     localparam integer CHUNK_AW = K_MAX > CHUNK_W ? $clog2(K_MAX / CHUNK_W) : 1;
     localparam integer SLICE_AW = CHUNK_W > SLICE_W ? $clog2(CHUNK_W / SLICE_W) : 1;
+    localparam integer SLICES_W = $clog2(K_MAX / SLICE_W + 1);
     localparam integer BASE_W   = $clog2(K_MAX + 1);
     localparam integer BASES_W  = (LAGGY != 0 ? CHUNK_W / SLICE_W : 1) * BASE_W;
     localparam integer LOC_W    = LAGGY != 0 ? CHUNK_AW + SLICE_AW + $clog2(SLICE_W) : BASE_W;
@@ -102,11 +115,28 @@ module loas_tppe #(
     // weights of a task: at most 1024 columns of K_MAX, behind less than a line; one bit more, so that all ones is never met
     localparam integer POS_W    = $clog2(K_MAX) + 12;
 
+    wire [7:0]  pool_h   = cfg_walk[32*`LOAS_WALK_POOL +: 8];
+    wire [7:0]  pool_w   = cfg_walk[32*`LOAS_WALK_POOL + 8 +: 8];
+    wire [7:0]  stride_y = cfg_walk[32*`LOAS_WALK_KERNEL + 16 +: 8];
+    wire [7:0]  stride_x = cfg_walk[32*`LOAS_WALK_KERNEL + 24 +: 8];
+    wire [31:0] step_x   = cfg_walk[32*`LOAS_WALK_STEP_X +: 32];
+    wire [31:0] step_y   = cfg_walk[32*`LOAS_WALK_STEP_Y +: 32];
+
     // -------------------------------------------------------------------------------------------------- the task at hand
     // Each part takes what it needs as soon as it can; the next task comes when all have.
-    localparam integer ROW = 0, PARAMS = 1, MASKS = 2, WEIGHTS = 3, JOIN = 4;
+    localparam integer ROW = 0, PARAMS = 1, MASKS = 2, WEIGHTS = 3, STATE = 4, CODE = 5, JOIN = 6;
+    localparam integer PARTS = 7;
 
-    reg  [4:0]        todo_reg;
+    reg  [PARTS-1:0]  todo_reg;
+    reg               more_reg;          // pixels of the pooling window remain
+    reg  [7:0]        pool_y_reg;        // the pixel's place in it
+    reg  [7:0]        pool_x_reg;
+    reg  [31:0]       line_addr_reg;     // first window of the line
+    reg  [17:0]       line_x_reg;
+    reg  [31:0]       a_addr2_reg;
+    reg  [17:0]       y2_reg;
+    reg  [17:0]       x2_reg;
+    reg  [31:0]       state_reg;
     reg  [31:0]       a_addr_reg;
     reg  [17:0]       y_reg;
     reg  [17:0]       x_reg;
@@ -118,28 +148,60 @@ module loas_tppe #(
     reg  [SLOT_W-1:0] slot_reg;
     reg  [ADDR_W-1:0] out_addr_reg;
 
-    wire [4:0] ready;
+    wire [PARTS-1:0] ready;
     // the join may start when the row has a bank, which then is free of the task before the last
-    wire [4:0] valid = {todo_reg[JOIN] && !todo_reg[ROW], todo_reg[JOIN-1:0]};
+    wire [PARTS-1:0] valid = {todo_reg[JOIN] && !todo_reg[ROW], todo_reg[JOIN-1:0]};
 
-    assign task_ready = todo_reg == 5'd0;
+    wire        take      = task_valid && task_ready;
+    wire        next      = todo_reg == {PARTS{1'b0}} && more_reg;
+    wire        pool_end  = pool_x_reg + 8'd1 == pool_w;          // of a line of the pooling window
+    wire [7:0]  next_py   = pool_end ? pool_y_reg + 8'd1 : pool_y_reg;
+    wire [7:0]  next_px   = pool_end ? 8'd0 : pool_x_reg + 8'd1;
+    wire [31:0] next_line = line_addr_reg + step_y;
+
+    assign task_ready = todo_reg == {PARTS{1'b0}} && !more_reg;
 
     always @(posedge clk) begin
         todo_reg <= todo_reg & ~(valid & ready);
-        if (task_valid && task_ready) begin
-            todo_reg     <= 5'h1f;
-            a_addr_reg   <= task_a_addr;
-            y_reg        <= task_y;
-            x_reg        <= task_x;
-            params_reg   <= task_params;
-            masks_reg    <= task_masks;
-            weights_reg  <= task_weights;
-            nnz_reg      <= task_nnz;
-            cols_reg     <= task_cols;
-            slot_reg     <= task_slot;
-            out_addr_reg <= task_out_addr;
+        if (next) begin
+            todo_reg   <= {PARTS{1'b1}};
+            pool_y_reg <= next_py;
+            pool_x_reg <= next_px;
+            more_reg   <= !(next_py + 8'd1 == pool_h && next_px + 8'd1 == pool_w);
+            a_addr_reg <= pool_end ? next_line : a_addr_reg + step_x;
+            x_reg      <= pool_end ? line_x_reg : x_reg + {10'd0, stride_x};
+            state_reg  <= state_reg + cfg_state_stride;
+            if (pool_end) begin
+                line_addr_reg <= next_line;
+                y_reg         <= y_reg + {10'd0, stride_y};
+            end
         end
-        if (rst) todo_reg <= 5'd0;
+        if (take) begin
+            todo_reg      <= {PARTS{1'b1}};
+            more_reg      <= !(pool_h == 8'd1 && pool_w == 8'd1);
+            pool_y_reg    <= 8'd0;
+            pool_x_reg    <= 8'd0;
+            a_addr_reg    <= task_a_addr;
+            line_addr_reg <= task_a_addr;
+            y_reg         <= task_y;
+            x_reg         <= task_x;
+            line_x_reg    <= task_x;
+            a_addr2_reg   <= task_a_addr2;
+            y2_reg        <= task_y2;
+            x2_reg        <= task_x2;
+            state_reg     <= task_state;
+            params_reg    <= task_params;
+            masks_reg     <= task_masks;
+            weights_reg   <= task_weights;
+            nnz_reg       <= task_nnz;
+            cols_reg      <= task_cols;
+            slot_reg      <= task_slot;
+            out_addr_reg  <= task_out_addr;
+        end
+        if (rst) begin
+            todo_reg <= {PARTS{1'b0}};
+            more_reg <= 1'b0;
+        end
     end
 
     // what the output needs of the two tasks inside, by bank
@@ -149,6 +211,9 @@ module loas_tppe #(
     reg [31:0]        bank_params_reg [0:1];
     reg [SLOT_W-1:0]  bank_slot_reg   [0:1];
     reg [ADDR_W-1:0]  bank_addr_reg   [0:1];
+    reg [31:0]        bank_state_reg  [0:1];
+    reg [1:0]         bank_first_reg;  // first pixel of the pooling window
+    reg [1:0]         bank_last_reg;
 
     wire task_done = sum_valid && sum_ready && sum_last;
     wire row_room  = rows_reg != 2'd2;
@@ -164,6 +229,9 @@ module loas_tppe #(
             bank_params_reg[in_bank_reg] <= params_reg;
             bank_slot_reg[in_bank_reg]   <= slot_reg;
             bank_addr_reg[in_bank_reg]   <= out_addr_reg;
+            bank_state_reg[in_bank_reg]  <= state_reg;
+            bank_first_reg[in_bank_reg]  <= pool_y_reg == 8'd0 && pool_x_reg == 8'd0;
+            bank_last_reg[in_bank_reg]   <= !more_reg;
             in_bank_reg                  <= !in_bank_reg;
         end
         if (task_done) out_bank_reg <= !out_bank_reg;
@@ -175,11 +243,12 @@ module loas_tppe #(
     end
 
     // ------------------------------------------------------------------------------- one cache port for row and streams
-    wire [3:0]   req_valid;
-    wire [3:0]   req_ready;
-    wire [127:0] req_addr;
-    wire [3:0]   grant;
-    wire [3:0]   rsp;
+    localparam integer PORTS = 5;
+    wire [PORTS-1:0]    req_valid;
+    wire [PORTS-1:0]    req_ready;
+    wire [PORTS*32-1:0] req_addr;
+    wire [PORTS-1:0]    grant;
+    wire [PORTS-1:0]    rsp;
 
     wire        fetch_valid;
     wire [31:0] fetch_addr;
@@ -187,19 +256,19 @@ module loas_tppe #(
     reg        rd_valid_reg;
     reg        rd_fetch_reg;
     reg [31:0] rd_addr_reg;
-    reg [3:0]  rd_owner_reg;    // one-hot
-    reg [3:0]  rsp_owner_reg;
+    reg [PORTS-1:0] rd_owner_reg;    // one-hot
+    reg [PORTS-1:0] rsp_owner_reg;
 
     wire port_free = !rd_valid_reg || rd_ready;
 
-    assign req_ready = port_free ? grant : 4'd0;
+    assign req_ready = port_free ? grant : {PORTS{1'b0}};
     assign rd_valid  = rd_valid_reg;
     assign rd_addr   = rd_addr_reg;
     assign rd_keep   = rd_owner_reg[ROW];
     assign rd_fetch  = rd_fetch_reg;
-    assign rsp       = rsp_valid ? rsp_owner_reg : 4'd0;
+    assign rsp       = rsp_valid ? rsp_owner_reg : {PORTS{1'b0}};
 
-    loas_arb_rr #(.N(4)) port_inst (.clk(clk), .rst(rst), .req(req_valid), .advance(port_free), .grant(grant));
+    loas_arb_rr #(.N(PORTS)) port_inst (.clk(clk), .rst(rst), .req(req_valid), .advance(port_free), .grant(grant));
 
     always @(posedge clk) begin
         if (port_free) begin
@@ -208,7 +277,7 @@ module loas_tppe #(
             rd_owner_reg <= grant;
             rd_addr_reg  <= ({32{~|req_valid}} & fetch_addr) | ({32{grant[0]}} & req_addr[31:0])
                           | ({32{grant[1]}} & req_addr[63:32])   | ({32{grant[2]}} & req_addr[95:64])
-                          | ({32{grant[3]}} & req_addr[127:96]);
+                          | ({32{grant[3]}} & req_addr[127:96])  | ({32{grant[4]}} & req_addr[159:128]);
         end
         // the response comes in the cycle after the acceptance
         if (rd_valid_reg && rd_ready) rsp_owner_reg <= rd_owner_reg;
@@ -233,25 +302,39 @@ module loas_tppe #(
 
     wire                pixel_valid, pixel_ready, pixel_inside, pixel_last;
     wire [31:0]         pixel_addr;
+    wire [SLICES_W-1:0] pixel_slices;
 
-    loas_window window_inst (
+    loas_window #(.SLICES_W(SLICES_W)) window_inst (
         .clk           (clk),
         .rst           (rst),
-        .cfg_kh        (cfg_kh),
-        .cfg_kw        (cfg_kw),
-        .cfg_in_h      (cfg_in_h),
-        .cfg_in_w      (cfg_in_w),
-        .cfg_a_stride  (cfg_a_stride),
-        .cfg_row_bytes (cfg_row_bytes),
+        .cfg_kh        (cfg_walk[32*`LOAS_WALK_KERNEL +: 8]),
+        .cfg_kw        (cfg_walk[32*`LOAS_WALK_KERNEL + 8 +: 8]),
+        .cfg_in_h      (cfg_walk[32*`LOAS_WALK_IN_SIZE +: 16]),
+        .cfg_in_w      (cfg_walk[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
+        .cfg_a_stride  (cfg_walk[32*`LOAS_WALK_PITCH +: 32]),
+        .cfg_row_bytes (cfg_walk[32*`LOAS_WALK_ROW_BYTES +: 32]),
+        .cfg_slices    (cfg_walk[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
+        .cfg_branch    (|cfg_walk[32*`LOAS_WALK_BRANCH +: 32]),
+        .cfg2_kh       (cfg_branch[32*`LOAS_WALK_KERNEL +: 8]),
+        .cfg2_kw       (cfg_branch[32*`LOAS_WALK_KERNEL + 8 +: 8]),
+        .cfg2_in_h     (cfg_branch[32*`LOAS_WALK_IN_SIZE +: 16]),
+        .cfg2_in_w     (cfg_branch[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
+        .cfg2_a_stride (cfg_branch[32*`LOAS_WALK_PITCH +: 32]),
+        .cfg2_row_bytes(cfg_branch[32*`LOAS_WALK_ROW_BYTES +: 32]),
+        .cfg2_slices   (cfg_branch[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
         .s_valid       (valid[ROW] && row_room),
         .s_ready       (window_ready),
         .s_addr        (a_addr_reg),
         .s_y           (y_reg),
         .s_x           (x_reg),
+        .s_addr2       (a_addr2_reg),
+        .s_y2          (y2_reg),
+        .s_x2          (x2_reg),
         .m_valid       (pixel_valid),
         .m_ready       (pixel_ready),
         .m_addr        (pixel_addr),
         .m_inside      (pixel_inside),
+        .m_slices      (pixel_slices),
         .m_last        (pixel_last)
     );
 
@@ -261,11 +344,11 @@ module loas_tppe #(
         .clk           (clk),
         .rst           (rst),
         .cfg_chunks    (cfg_chunks),
-        .cfg_slices    (cfg_slices),
         .s_valid       (pixel_valid),
         .s_ready       (pixel_ready),
         .s_addr        (pixel_addr),
         .s_inside      (pixel_inside),
+        .s_slices      (pixel_slices),
         .s_last        (pixel_last),
         .free          (task_done),
         .req_valid     (req_valid[ROW]),
@@ -293,14 +376,19 @@ module loas_tppe #(
         .err_addr      (err_row_addr)
     );
 
-    // ------------------------------------------------------------------------------------ records, masks, weights of B
+    // ------------------------------------------------------------------------- records, masks, weights of B, and membranes
     wire               params_valid, params_ready, params_last;
     wire [63:0]        params_data;
     wire               mask_valid, mask_ready, mask_last;
     wire [CHUNK_W-1:0] mask_data;
     wire               weight_valid, weight_ready, weight_last;
     wire [LINE_W-1:0]  weight_data;
-    wire [65:0]        no_fetch;
+    wire               place_valid, place_ready, place_last;     // masks, or chunks of their index code
+    wire [CHUNK_W-1:0] place_data;
+    wire               state_valid;
+    wire [31:0]        state_data;
+    wire               err_code;
+    wire [98:0]        no_fetch;
     wire [31:0]        nnz_bytes = NIBBLE != 0 ? (nnz_reg >> 1) + {31'd0, nnz_reg[0]} : nnz_reg;
 
     loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(64), .LINES(1)) params_inst (
@@ -318,8 +406,58 @@ module loas_tppe #(
         .req_valid(req_valid[MASKS]), .req_ready(req_ready[MASKS]), .req_addr(req_addr[32*MASKS +: 32]),
         .fetch_valid(fetch_valid), .fetch_ready(port_free && ~|req_valid), .fetch_addr(fetch_addr),
         .rsp_valid(rsp[MASKS]), .rsp_data(rsp_data),
-        .m_valid(mask_valid), .m_ready(mask_ready), .m_data(mask_data), .m_last(mask_last)
+        .m_valid(place_valid), .m_ready(place_ready), .m_data(place_data), .m_last(place_last)
     );
+
+    generate
+        if (INDEX_RATE != 0) begin : gen_index
+            wire               code_ready, bytes_ready, code_valid, code_last;
+            wire [CHUNK_W-1:0] code_data;
+            loas_index_decode #(.CHUNK_W(CHUNK_W), .RATE(INDEX_RATE), .ITEM_W(CHUNK_W), .K_MAX(K_MAX)) decode_inst (
+                .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
+                .s_valid(valid[CODE] && cfg_index), .s_ready(code_ready), .s_cols(cols_reg), .s_nnz(nnz_reg),
+                .s_empty(masks_reg == weights_reg),
+                .in_valid(place_valid && cfg_index), .in_ready(bytes_ready), .in_data(place_data), .in_last(place_last),
+                .m_valid(code_valid), .m_ready(mask_ready), .m_data(code_data), .m_last(code_last), .err(err_code)
+            );
+            assign ready[CODE] = code_ready || !cfg_index;
+            assign place_ready = cfg_index ? bytes_ready : mask_ready;
+            assign mask_valid  = cfg_index ? code_valid : place_valid;
+            assign mask_data   = cfg_index ? code_data : place_data;
+            assign mask_last   = cfg_index ? code_last : place_last;
+        end else begin : gen_no_index
+            assign ready[CODE] = 1'b1;
+            assign place_ready = mask_ready;
+            assign mask_valid  = place_valid;
+            assign mask_data   = place_data;
+            assign mask_last   = place_last;
+            assign err_code    = 1'b0;
+            wire unused_index = cfg_index;
+        end
+
+        if (CARRY != 0) begin : gen_carry
+            wire unused_last;
+            wire reader_ready;
+            loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(32), .LINES(1)) state_inst (
+                .clk(clk), .rst(rst),
+                .s_valid(valid[STATE] && cfg_carry_in), .s_ready(reader_ready), .s_addr(state_reg),
+                .s_end(state_reg + {19'd0, cols_reg, 2'd0}),
+                .req_valid(req_valid[STATE]), .req_ready(req_ready[STATE]), .req_addr(req_addr[32*STATE +: 32]),
+                .fetch_valid(no_fetch[66]), .fetch_ready(1'b0), .fetch_addr(no_fetch[98:67]),
+                .rsp_valid(rsp[STATE]), .rsp_data(rsp_data),
+                .m_valid(state_valid), .m_ready(sum_valid && sum_ready), .m_data(state_data), .m_last(unused_last)
+            );
+            assign ready[STATE] = reader_ready || !cfg_carry_in;
+        end else begin : gen_no_carry
+            assign ready[STATE]                  = 1'b1;
+            assign req_valid[STATE]              = 1'b0;
+            assign req_addr[32*STATE +: 32]      = 32'd0;
+            assign no_fetch[98:66]               = 33'd0;
+            assign state_valid                   = 1'b0;
+            assign state_data                    = 32'd0;
+            wire unused_state = &{1'b0, req_ready[STATE], rsp[STATE]};
+        end
+    endgenerate
 
     loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(LINE_W), .LINES(2)) weights_inst (
         .clk(clk), .rst(rst),
@@ -454,19 +592,25 @@ module loas_tppe #(
     endgenerate
 
     // --------------------------------------------------------------------------------------- sums meet their records
-    assign sum_valid     = col_valid && params_valid;
-    assign col_ready     = sum_ready && params_valid;
-    assign params_ready  = sum_ready && col_valid;
+    wire known = params_valid && (state_valid || !cfg_carry_in);
+
+    assign sum_valid     = col_valid && known;
+    assign col_ready     = sum_ready && known;
+    assign params_ready  = sum_ready && sum_valid;
     assign sum_data      = col_sum;
     assign sum_bias      = params_data[MEM_W-1:0];
     assign sum_threshold = params_data[32 +: MEM_W];
+    assign sum_state      = cfg_carry_in ? state_data : 32'd0;
+    assign sum_state_addr = bank_state_reg[out_bank_reg];
+    assign sum_pool_first = bank_first_reg[out_bank_reg];
+    assign sum_pool_last  = bank_last_reg[out_bank_reg];
     assign sum_last      = col_last;
     assign sum_slot      = bank_slot_reg[out_bank_reg];
     assign sum_out_addr  = bank_addr_reg[out_bank_reg];
 
     // ---------------------------------------------------------------------------------------------------------- errors
     wire record_bad;
-    wire masks_bad = valid[MASKS] && masks_reg >= weights_reg;
+    wire masks_bad = valid[MASKS] && (masks_reg > weights_reg || (masks_reg == weights_reg && !cfg_index));
 
     generate
         if (MEM_W < 32) begin : gen_narrow
@@ -479,7 +623,7 @@ module loas_tppe #(
     endgenerate
 
     assign err_fiber_a = err_row;
-    assign err_fiber_b = !err_row && (err_join || record_bad || masks_bad);
+    assign err_fiber_b = !err_row && (err_join || record_bad || masks_bad || err_code);
     assign err_addr    = err_row    ? err_row_addr
                        : err_join   ? bank_params_reg[err_join_bank]
                        : record_bad ? bank_params_reg[out_bank_reg] : params_reg;
@@ -488,15 +632,15 @@ module loas_tppe #(
     // a task that cannot yet enter the join waits for a row bank
     wire waiting = join_idle && todo_reg[JOIN];
     // FIFOs that are full while the row is there are full because sums could not leave, or waited for their record
-    wire record  = join_blocked && !row_wait && !params_valid;
+    wire record  = join_blocked && !row_wait && !known;
 
     assign ev_stall_a     = join_stall_a || waiting;
     assign ev_stall_b     = join_stall_b || record;
     assign ev_stall_laggy = join_blocked && row_wait;
-    assign ev_stall_out   = join_blocked && !row_wait && params_valid;
+    assign ev_stall_out   = join_blocked && !row_wait && known;
     assign ev_idle        = join_idle && !todo_reg[JOIN];
 
-    wire unused_ok = &{1'b0, params_last, nnz_reg, no_fetch};
+    wire unused_ok = &{1'b0, params_last, nnz_reg, no_fetch, cfg_walk, cfg_branch};
 
 endmodule
 

@@ -22,6 +22,8 @@ module loas_tb #(
     parameter integer K_MAX       = 512,    // longest fiber
     parameter integer LAGGY       = 1,      // 1: speculation, 0: two fast prefix sums
     parameter integer FIFO_DEPTH  = 8,      // match FIFOs
+    parameter integer INDEX_RATE  = 4,
+    parameter integer CARRY       = 1,
     parameter integer AXI_W       = 32,     // data bits of the memory port
     parameter integer LINE_W      = 128,    // bits of a cache line
     parameter integer NUM_BANKS   = 2,      // cache geometry
@@ -81,6 +83,8 @@ module loas_tb #(
         .K_MAX(K_MAX),
         .LAGGY(LAGGY),
         .FIFO_DEPTH(FIFO_DEPTH),
+        .INDEX_RATE(INDEX_RATE),
+        .CARRY(CARRY),
         .AXI_W(AXI_W),
         .LINE_W(LINE_W),
         .NUM_BANKS(NUM_BANKS),
