@@ -46,6 +46,7 @@ class Config:
     T: int
     NUM_TPPES: int
     CHUNK_W: int
+    WINDOW: int
     SLICE_W: int
     WEIGHT_W: int
     ACC_W: int
@@ -116,6 +117,11 @@ class Config:
         """Largest legal weight."""
         return (1 << (self.WEIGHT_W - 1)) - 1
 
+    @property
+    def window_w(self) -> int:
+        """Bits that an inner join looks at in a cycle; in an index code a column is padded to them."""
+        return self.WINDOW * self.CHUNK_W
+
     def num_chunks(self, k: int) -> int:
         """Bitmask chunks of a fiber of ``k`` inputs."""
         return -(-k // self.CHUNK_W)
@@ -127,8 +133,8 @@ class Config:
     # ---- CONFIG registers (spec/registers.toml) --------------------------------------------
     @property
     def config0(self) -> int:
-        """Register CONFIG0: T [4:0], WEIGHT_W [11:8], SLICE_W [23:16]."""
-        return self.T | self.WEIGHT_W << 8 | self.SLICE_W << 16
+        """Register CONFIG0: T [4:0], WEIGHT_W [11:8], SLICE_W [23:16], WINDOW [26:24]."""
+        return self.T | self.WEIGHT_W << 8 | self.SLICE_W << 16 | self.WINDOW << 24
 
     @property
     def config1(self) -> int:
@@ -190,12 +196,13 @@ class Config:
         span("T", 1, 16)
         span("NUM_TPPES", 1, 64)
         power("CHUNK_W", 32, 512)
+        power("WINDOW", 1, min(4, 512 // self.CHUNK_W))
         power("SLICE_W", 4, min(64, self.CHUNK_W))
         span("WEIGHT_W", 4, 8)
         span("ACC_W", self.WEIGHT_W + 1, 31)  # 32 would leave no legal MEM_W
         span("MEM_W", self.ACC_W + 1, 32)
-        need("K_MAX", self.K_MAX % self.CHUNK_W == 0 and self.CHUNK_W <= self.K_MAX <= 65536,
-             f"a multiple of CHUNK_W = {self.CHUNK_W}, {self.CHUNK_W} to 65536")  # fmt: skip
+        need("K_MAX", self.K_MAX % self.window_w == 0 and self.window_w <= self.K_MAX <= 65536,
+             f"a multiple of WINDOW * CHUNK_W = {self.window_w}, {self.window_w} to 65536")  # fmt: skip
         span("LAGGY", 0, 1)
         power("FIFO_DEPTH", 2, 64)
         need("INDEX_RATE", self.INDEX_RATE in (0, 1, 2, 4, 8) and self.INDEX_RATE <= self.chunk_bytes, "0, 1, 2, 4 or 8")

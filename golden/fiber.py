@@ -243,7 +243,7 @@ def compress_blocks(
     firsts = range(0, N, block_cols)
     strings = None
     if index or (index is None and cfg.INDEX_RATE):
-        padded = np.zeros((N, cfg.num_chunks(K) * cfg.CHUNK_W), bool)
+        padded = np.zeros((N, align(K, cfg.window_w)), bool)
         padded[:, :K] = mask
         strings = [index_code.encode(padded[first : first + block_cols]) for first in firsts]
         if index is None and sum(align(len(some), cfg.chunk_bytes) for some in strings) >= masks.size:
@@ -295,7 +295,7 @@ def decompress_block(
     params = np.ascontiguousarray(data[: 8 * cols]).view("<i4").reshape(cols, 2).astype(np.int32)
     if data[8 * cols : to_masks].any():
         raise FiberError(8 * cols, "bytes after the parameter records are not zero")
-    width = cfg.num_chunks(k) * cfg.CHUNK_W
+    width = cfg.num_chunks(k) * cfg.CHUNK_W if index_bytes is None else align(k, cfg.window_w)
     if index_bytes is None:
         bits = np.unpackbits(data[to_masks:to_weights].reshape(cols, -1), axis=1, bitorder="little")
     else:

@@ -588,7 +588,7 @@ class Work:
     Attributes:
         matches: Pairs (m, k, n) with a neuron that is not silent and a weight that is not zero.
         corrections: Those of them whose packed word is not all ones; none in FAST, which does not speculate.
-        empty_chunks: Triples (m, n, chunk) without any match.
+        empty_chunks: Triples (m, n, window of chunks) without any match.
         floor: ceil(matches / NUM_TPPES), cycles that no machine with one match a cycle and TPPE can beat.
     """
 
@@ -607,7 +607,7 @@ def work(
     Args:
         A: (M, K, T) spikes; (images * in_h * in_w, cin, T) of a convolution. Chunks of the machine's T count apart.
         weights: (K, N).
-        cfg: For T, CHUNK_W, NUM_TPPES and LAGGY; of a convolution also SLICE_W, to which the machine pads the channels.
+        cfg: For T, CHUNK_W, WINDOW, NUM_TPPES and LAGGY; of a convolution also SLICE_W, to which the machine pads the channels.
         conv: Geometry of a convolution.
         branch: Spikes and geometry of a second operand.
     """
@@ -624,8 +624,8 @@ def work(
             matches += int(live.sum(axis=0, dtype=np.int64) @ per_k)
             corrections += int((live & (spikes < cfg.T)).sum(axis=0, dtype=np.int64) @ per_k) if cfg.LAGGY else 0
             left = live.astype(np.float32)
-            for k in range(0, len(nonzero), cfg.CHUNK_W):
-                empty += int(np.count_nonzero(left[:, k : k + cfg.CHUNK_W] @ right[k : k + cfg.CHUNK_W] == 0))
+            for k in range(0, len(nonzero), cfg.window_w):
+                empty += int(np.count_nonzero(left[:, k : k + cfg.window_w] @ right[k : k + cfg.window_w] == 0))
     return Work(matches, corrections, empty, -(-matches // cfg.NUM_TPPES))
 
 

@@ -22,11 +22,11 @@ def test_named_configurations_load() -> None:
 
 def test_config_words_follow_the_register_map() -> None:
     paper = load("paper")
-    assert paper.config0 == 4 | 8 << 8 | 16 << 16
+    assert paper.config0 == 4 | 8 << 8 | 16 << 16 | 2 << 24
     assert paper.config1 == 128 | 1024 << 10 | 16 << 22
     assert paper.config2 == 8192 | 24 << 17
     assert paper.config3 == 2048 | 64 << 17
-    assert paper.config4 == 1024 | 32 << 11 | 16 << 18 | 1 << 25 | 1 << 26 | 4 << 27
+    assert paper.config4 == 1024 | 32 << 11 | 16 << 18 | 1 << 25 | 1 << 26 | 8 << 27
     assert paper.config5 == 16 | 16 << 8 | 8 << 16
 
 

@@ -15,6 +15,7 @@ module loas_top #(
     parameter integer T           = 4,    // timesteps computed in parallel: accumulators and P-LIF stages of every TPPE
     parameter integer NUM_TPPES   = 16,   // processing elements: nearly all of the area outside the cache
     parameter integer CHUNK_W     = 128,  // bits of a bitmask chunk: width of the inner join
+    parameter integer WINDOW      = 1,    // chunks that an inner join looks at in a cycle
     parameter integer SLICE_W     = 16,   // adders of a laggy prefix sum, neurons of an output entry
     parameter integer WEIGHT_W    = 8,    // bits of a weight
     parameter integer ACC_W       = 16,   // bits of the pseudo- and correction accumulators
@@ -100,7 +101,7 @@ module loas_top #(
     localparam integer ROW_W     = $clog2(K_MAX + 1);
     localparam integer TAG_W     = 3 + SLOT_W + ADDR_W;
     localparam integer POOL_COLS = 64;
-    localparam [31:0]  CONFIG0   = T | (WEIGHT_W << 8) | (SLICE_W << 16);
+    localparam [31:0]  CONFIG0   = T | (WEIGHT_W << 8) | (SLICE_W << 16) | (WINDOW << 24);
     localparam [31:0]  CONFIG1   = CHUNK_W | (LINE_W << 10) | (ACC_W << 22);
     localparam [31:0]  CONFIG2   = K_MAX | (MEM_W << 17);
     localparam [31:0]  CONFIG3   = OUT_ENTRIES | (NUM_SLOTS << 17);
@@ -111,6 +112,7 @@ module loas_top #(
         .T(T),
         .NUM_TPPES(NUM_TPPES),
         .CHUNK_W(CHUNK_W),
+        .WINDOW(WINDOW),
         .SLICE_W(SLICE_W),
         .WEIGHT_W(WEIGHT_W),
         .ACC_W(ACC_W),
@@ -563,6 +565,7 @@ module loas_top #(
             loas_tppe #(
                 .T(T),
                 .CHUNK_W(CHUNK_W),
+                .WINDOW(WINDOW),
                 .SLICE_W(SLICE_W),
                 .WEIGHT_W(WEIGHT_W),
                 .ACC_W(ACC_W),

@@ -11,6 +11,7 @@ module loas_param_check #(
     parameter integer T           = 4,
     parameter integer NUM_TPPES   = 16,
     parameter integer CHUNK_W     = 128,
+    parameter integer WINDOW      = 1,
     parameter integer SLICE_W     = 16,
     parameter integer WEIGHT_W    = 8,
     parameter integer ACC_W       = 16,
@@ -39,6 +40,9 @@ module loas_param_check #(
         end
         if (CHUNK_W < 32 || CHUNK_W > 512 || (CHUNK_W & (CHUNK_W - 1)) != 0) begin : gen_chunk_w
             loas_rule_CHUNK_W_must_be_a_power_of_two_32_to_512 rule_inst ();
+        end
+        if ((WINDOW != 1 && WINDOW != 2 && WINDOW != 4) || WINDOW * CHUNK_W > 512 || K_MAX % (WINDOW * CHUNK_W) != 0) begin : gen_window
+            loas_rule_WINDOW_must_be_1_2_or_4_with_CHUNK_W_at_most_512_and_a_divisor_of_K_MAX rule_inst ();
         end
         if (SLICE_W < 4 || SLICE_W > 64 || SLICE_W > CHUNK_W || (SLICE_W & (SLICE_W - 1)) != 0) begin : gen_slice_w
             loas_rule_SLICE_W_must_be_a_power_of_two_4_to_64_at_most_CHUNK_W rule_inst ();

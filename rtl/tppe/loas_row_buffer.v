@@ -26,6 +26,7 @@ module loas_row_buffer #(
     parameter integer SLICE_W = 16,
     parameter integer K_MAX   = 8192,   // the RAMs hold 2 * K_MAX masks and packed words
     parameter integer LAGGY   = 1,
+    parameter integer WINDOW  = 1,      // chunks of mask read together
     parameter integer LINE_W  = 1024
 ) (
     input  wire                                    clk,
@@ -58,12 +59,12 @@ module loas_row_buffer #(
     // reads
     input  wire                                    mask_rd_en,
     input  wire                                    mask_rd_bank,
-    input  wire [(K_MAX > CHUNK_W ? $clog2(K_MAX/CHUNK_W) : 1)-1:0] mask_rd_chunk,
-    output wire [CHUNK_W-1:0]                      mask_rd_data,
+    input  wire [(K_MAX > WINDOW*CHUNK_W ? $clog2(K_MAX/(WINDOW*CHUNK_W)) : 1)-1:0] mask_rd_window,
+    output wire [WINDOW*CHUNK_W-1:0]               mask_rd_data,  // chunks that are not there: anything
     input  wire                                    base_rd_en,
     input  wire                                    base_rd_bank,
     input  wire [(K_MAX > CHUNK_W ? $clog2(K_MAX/CHUNK_W) : 1)-1:0] base_rd_chunk,
-    output wire [(LAGGY != 0 ? CHUNK_W/SLICE_W : 1)*$clog2(K_MAX+1)-1:0] base_rd_data,
+    output wire [(LAGGY != 0 ? CHUNK_W/SLICE_W : WINDOW)*$clog2(K_MAX+1)-1:0] base_rd_data,  // FAST: of the window of base_rd_chunk
     input  wire                                    word_rd_en,
     input  wire                                    word_rd_bank,
     input  wire [$clog2(K_MAX+1)-1:0]              word_rd_index,  // of a word in the row
@@ -85,6 +86,8 @@ module loas_row_buffer #(
     localparam integer WORDS_B  = $clog2(WORDS);
     localparam integer WORD_AW  = CHUNKS * WORD_W > 1 ? $clog2(CHUNKS * WORD_W) : 1;
     localparam integer BASES_W  = (LAGGY != 0 ? PARTS : 1) * BASE_W;
+    localparam integer WINDOW_B = $clog2(WINDOW);
+    localparam integer WIN_AW   = CHUNKS > WINDOW ? $clog2(CHUNKS / WINDOW) : 1;
     localparam integer LINE_B   = $clog2(LINE_W / 8);
     localparam integer CHUNK_B  = $clog2(CHUNK_W / 8);
     localparam integer PLACES   = LINE_W / CHUNK_W;
@@ -316,17 +319,39 @@ module loas_row_buffer #(
     reg  [WORDS_B-1:0] word_reg;         // the word of the chunk
     wire [CHUNK_W-1:0] words;
 
-    loas_ram #(.W(CHUNK_W), .DEPTH(2 << CHUNK_AW)) mask_ram_inst (
-        .clk(clk),
-        .wr_en(mask_wr), .wr_addr({bank_reg, masks_reg[CHUNK_AW-1:0]}), .wr_data(mask_out),
-        .rd_en(mask_rd_en), .rd_addr({mask_rd_bank, mask_rd_chunk}), .rd_data(mask_rd_data)
-    );
-
-    loas_ram #(.W(BASES_W), .DEPTH(2 << CHUNK_AW)) base_ram_inst (
-        .clk(clk),
-        .wr_en(sum_wr), .wr_addr({bank_reg, summed_reg[CHUNK_AW-1:0]}), .wr_data(bases),
-        .rd_en(base_rd_en), .rd_addr({base_rd_bank, base_rd_chunk}), .rd_data(base_rd_data)
-    );
+    // chunk c of a window has a RAM of its own
+    wire [WIN_AW-1:0] mask_wr_window = masks_reg[WINDOW_B +: WIN_AW];
+    genvar c;
+    generate
+        for (c = 0; c < WINDOW; c = c + 1) begin : gen_window
+            wire here;
+            if (WINDOW > 1) begin : gen_pick
+                assign here = masks_reg[WINDOW_B-1:0] == c;
+            end else begin : gen_only
+                assign here = 1'b1;
+            end
+            loas_ram #(.W(CHUNK_W), .DEPTH(2 << WIN_AW)) mask_ram_inst (
+                .clk(clk),
+                .wr_en(mask_wr && here), .wr_addr({bank_reg, mask_wr_window}), .wr_data(mask_out),
+                .rd_en(mask_rd_en), .rd_addr({mask_rd_bank, mask_rd_window}), .rd_data(mask_rd_data[c*CHUNK_W +: CHUNK_W])
+            );
+            if (LAGGY == 0) begin : gen_base
+                loas_ram #(.W(BASE_W), .DEPTH(2 << WIN_AW)) base_ram_inst (
+                    .clk(clk),
+                    .wr_en(sum_wr && here), .wr_addr({bank_reg, mask_wr_window}), .wr_data(bases),   // written with the mask
+                    .rd_en(base_rd_en), .rd_addr({base_rd_bank, base_rd_chunk[WINDOW_B +: WIN_AW]}),
+                    .rd_data(base_rd_data[c*BASE_W +: BASE_W])
+                );
+            end
+        end
+        if (LAGGY != 0) begin : gen_bases
+            loas_ram #(.W(BASES_W), .DEPTH(2 << CHUNK_AW)) base_ram_inst (
+                .clk(clk),
+                .wr_en(sum_wr), .wr_addr({bank_reg, summed_reg[CHUNK_AW-1:0]}), .wr_data(bases),
+                .rd_en(base_rd_en), .rd_addr({base_rd_bank, base_rd_chunk}), .rd_data(base_rd_data)
+            );
+        end
+    endgenerate
 
     loas_ram #(.W(CHUNK_W), .DEPTH(2 << WORD_AW)) word_ram_inst (
         .clk(clk),

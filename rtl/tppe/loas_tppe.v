@@ -25,7 +25,8 @@
 //        -> records --------------------------------------------'
 module loas_tppe #(
     parameter integer T           = 4,      // an accumulator (LAGGY: and a correction accumulator) each
-    parameter integer CHUNK_W     = 128,    // width of the inner join; sets the critical path
+    parameter integer CHUNK_W     = 128,    // width of the prefix sums; sets the critical path
+    parameter integer WINDOW      = 1,      // chunks that the inner join looks at together
     parameter integer SLICE_W     = 16,     // adders of the laggy prefix sum
     parameter integer WEIGHT_W    = 8,
     parameter integer ACC_W       = 16,
@@ -108,7 +109,12 @@ module loas_tppe #(
     localparam integer SLICE_AW = CHUNK_W > SLICE_W ? $clog2(CHUNK_W / SLICE_W) : 1;
     localparam integer SLICES_W = $clog2(K_MAX / SLICE_W + 1);
     localparam integer BASE_W   = $clog2(K_MAX + 1);
-    localparam integer BASES_W  = (LAGGY != 0 ? CHUNK_W / SLICE_W : 1) * BASE_W;
+    localparam integer BASES_W  = (LAGGY != 0 ? CHUNK_W / SLICE_W : WINDOW) * BASE_W;
+    localparam integer WIDE     = WINDOW * CHUNK_W;
+    localparam integer WINDOW_B = $clog2(WINDOW);
+    localparam integer WIN_W    = $clog2(K_MAX / WIDE + 1);
+    localparam integer WIN_AW   = K_MAX > WIDE ? $clog2(K_MAX / WIDE) : 1;
+    localparam integer WINDOW_LAST = WINDOW - 1;
     localparam integer LOC_W    = LAGGY != 0 ? CHUNK_AW + SLICE_AW + $clog2(SLICE_W) : BASE_W;
     localparam integer LINE_B   = $clog2(LINE_W / 8);
     localparam integer NIBBLE   = WEIGHT_W <= 4 ? 1 : 0;   // two weights a byte
@@ -289,8 +295,8 @@ module loas_tppe #(
     wire                ld_valid, ld_bank;
     wire [CHUNKS_W-1:0] ld_masks;
     wire                mask_rd_en, mask_rd_bank;
-    wire [CHUNK_AW-1:0] mask_rd_chunk;
-    wire [CHUNK_W-1:0]  mask_rd_data;
+    wire [WIN_AW-1:0]   mask_rd_window;
+    wire [WIDE-1:0]     mask_rd_data;
     wire                base_rd_en, base_rd_bank;
     wire [CHUNK_AW-1:0] base_rd_chunk;
     wire [BASES_W-1:0]  base_rd_data;
@@ -339,7 +345,7 @@ module loas_tppe #(
     );
 
     loas_row_buffer #(
-        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W)
+        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .WINDOW(WINDOW), .LINE_W(LINE_W)
     ) row_inst (
         .clk           (clk),
         .rst           (rst),
@@ -362,7 +368,7 @@ module loas_tppe #(
         .ld_masks      (ld_masks),
         .mask_rd_en    (mask_rd_en),
         .mask_rd_bank  (mask_rd_bank),
-        .mask_rd_chunk (mask_rd_chunk),
+        .mask_rd_window(mask_rd_window),
         .mask_rd_data  (mask_rd_data),
         .base_rd_en    (base_rd_en),
         .base_rd_bank  (base_rd_bank),
@@ -380,7 +386,7 @@ module loas_tppe #(
     wire               params_valid, params_ready, params_last;
     wire [63:0]        params_data;
     wire               mask_valid, mask_ready, mask_last;
-    wire [CHUNK_W-1:0] mask_data;
+    wire [WIDE-1:0]    mask_data;      // a window
     wire               weight_valid, weight_ready, weight_last;
     wire [LINE_W-1:0]  weight_data;
     wire               place_valid, place_ready, place_last;     // masks, or chunks of their index code
@@ -409,31 +415,68 @@ module loas_tppe #(
         .m_valid(place_valid), .m_ready(place_ready), .m_data(place_data), .m_last(place_last)
     );
 
+    // bitmask chunks to windows; a column's last window may have fewer
+    wire            plain_valid, plain_ready, plain_take;
+    wire            plain_last;
+    wire [WIDE-1:0] plain_data;
+
     generate
+        if (WINDOW == 1) begin : gen_plain
+            assign plain_valid = place_valid;
+            assign plain_take  = plain_ready;
+            assign plain_last  = place_last;
+            assign plain_data  = place_data;
+        end else begin : gen_gather
+            reg  [WIDE-CHUNK_W-1:0] part_reg;     // chunks of the window so far, zero behind them
+            reg  [WINDOW_B-1:0]     fill_reg;
+            reg  [CHUNKS_W-1:0]     chunk_reg;    // of the column
+            wire                    col_end = chunk_reg + 1'b1 == cfg_chunks;
+            wire                    full    = &fill_reg || col_end;
+            assign plain_valid = place_valid && full;
+            assign plain_take  = plain_ready || !full;
+            assign plain_last  = place_last;
+            assign plain_data  = {{CHUNK_W{1'b0}}, part_reg} | ({{(WIDE-CHUNK_W){1'b0}}, place_data} << (fill_reg * CHUNK_W));
+            always @(posedge clk) begin
+                if (place_valid && plain_take && !cfg_index) begin
+                    part_reg  <= full ? {(WIDE-CHUNK_W){1'b0}} : plain_data[WIDE-CHUNK_W-1:0];
+                    fill_reg  <= full ? {WINDOW_B{1'b0}} : fill_reg + 1'b1;
+                    chunk_reg <= col_end ? {CHUNKS_W{1'b0}} : chunk_reg + 1'b1;
+                end
+                if (rst) begin
+                    part_reg  <= {(WIDE-CHUNK_W){1'b0}};
+                    fill_reg  <= {WINDOW_B{1'b0}};
+                    chunk_reg <= {CHUNKS_W{1'b0}};
+                end
+            end
+        end
+
         if (INDEX_RATE != 0) begin : gen_index
-            wire               code_ready, bytes_ready, code_valid, code_last;
-            wire [CHUNK_W-1:0] code_data;
-            loas_index_decode #(.CHUNK_W(CHUNK_W), .RATE(INDEX_RATE), .ITEM_W(CHUNK_W), .K_MAX(K_MAX)) decode_inst (
-                .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
+            wire              code_ready, bytes_ready, code_valid, code_last;
+            wire [WIDE-1:0]   code_data;
+            wire [CHUNKS_W:0] rounded = {1'b0, cfg_chunks} + WINDOW_LAST[CHUNKS_W:0];
+            loas_index_decode #(.CHUNK_W(WIDE), .RATE(INDEX_RATE), .ITEM_W(CHUNK_W), .K_MAX(K_MAX)) decode_inst (
+                .clk(clk), .rst(rst), .cfg_chunks(rounded[WINDOW_B +: WIN_W]),
                 .s_valid(valid[CODE] && cfg_index), .s_ready(code_ready), .s_cols(cols_reg), .s_nnz(nnz_reg),
                 .s_empty(masks_reg == weights_reg),
                 .in_valid(place_valid && cfg_index), .in_ready(bytes_ready), .in_data(place_data), .in_last(place_last),
                 .m_valid(code_valid), .m_ready(mask_ready), .m_data(code_data), .m_last(code_last), .err(err_code)
             );
             assign ready[CODE] = code_ready || !cfg_index;
-            assign place_ready = cfg_index ? bytes_ready : mask_ready;
-            assign mask_valid  = cfg_index ? code_valid : place_valid;
-            assign mask_data   = cfg_index ? code_data : place_data;
-            assign mask_last   = cfg_index ? code_last : place_last;
+            assign place_ready = cfg_index ? bytes_ready : plain_take;
+            assign mask_valid  = cfg_index ? code_valid : plain_valid;
+            assign mask_data   = cfg_index ? code_data : plain_data;
+            assign mask_last   = cfg_index ? code_last : plain_last;
+            wire unused_rounded = &{1'b0, rounded};
         end else begin : gen_no_index
             assign ready[CODE] = 1'b1;
-            assign place_ready = mask_ready;
-            assign mask_valid  = place_valid;
-            assign mask_data   = place_data;
-            assign mask_last   = place_last;
+            assign place_ready = plain_take;
+            assign mask_valid  = plain_valid;
+            assign mask_data   = plain_data;
+            assign mask_last   = plain_last;
             assign err_code    = 1'b0;
             wire unused_index = cfg_index;
         end
+        assign plain_ready = mask_ready;
 
         if (CARRY != 0) begin : gen_carry
             wire unused_last;
@@ -479,8 +522,8 @@ module loas_tppe #(
     wire             huge  = nnz_reg[31:POS_W-1] != {(33-POS_W){1'b0}};
 
     loas_join #(
-        .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W),
-        .POS_W(POS_W), .LOC_W(LOC_W)
+        .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY),
+        .LINE_W(LINE_W), .POS_W(POS_W), .LOC_W(LOC_W)
     ) join_inst (
         .clk             (clk),
         .rst             (rst),
@@ -496,9 +539,9 @@ module loas_tppe #(
         .ld_masks        (ld_masks),
         .mask_rd_en      (mask_rd_en),
         .mask_rd_bank    (mask_rd_bank),
-        .mask_rd_chunk   (mask_rd_chunk),
+        .mask_rd_window  (mask_rd_window),
         .mask_rd_data    (mask_rd_data),
-        .mask_rd_base    (base_rd_data[BASE_W-1:0]),
+        .mask_rd_base    (base_rd_data[WINDOW*BASE_W-1:0]),
         .b_valid         (mask_valid),
         .b_ready         (mask_ready),
         .b_data          (mask_data),
@@ -585,7 +628,9 @@ module loas_tppe #(
             );
             assign base_rd_en    = mask_rd_en;
             assign base_rd_bank  = mask_rd_bank;
-            assign base_rd_chunk = mask_rd_chunk;
+            wire [CHUNK_AW+WINDOW_B:0] first_chunk = {{(CHUNK_AW+WINDOW_B+1-WIN_AW){1'b0}}, mask_rd_window} << WINDOW_B;
+            assign base_rd_chunk = first_chunk[CHUNK_AW-1:0];
+            wire unused_first = &{1'b0, first_chunk};
             assign row_wait      = 1'b0;
             assign ev_correction = 1'b0;
         end

@@ -15,6 +15,7 @@ module loas_system #(
     parameter integer T           = 4,      // timesteps computed in parallel
     parameter integer NUM_TPPES   = 2,      // processing elements
     parameter integer CHUNK_W     = 32,     // bits of a bitmask chunk
+    parameter integer WINDOW      = 1,
     parameter integer SLICE_W     = 8,      // adders of a laggy prefix sum
     parameter integer WEIGHT_W    = 8,      // bits of a weight
     parameter integer ACC_W       = 16,     // accumulator bits
@@ -106,6 +107,7 @@ module loas_system #(
         .T(T),
         .NUM_TPPES(NUM_TPPES),
         .CHUNK_W(CHUNK_W),
+        .WINDOW(WINDOW),
         .SLICE_W(SLICE_W),
         .WEIGHT_W(WEIGHT_W),
         .ACC_W(ACC_W),
