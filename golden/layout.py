@@ -15,9 +15,9 @@ from typing import Any
 
 from golden import fiber
 from golden.config import SPEC_DIR, Config
-from golden.errors import LoasError
 from golden.fiber import align
 from golden.layer import Conv, Layer, NetworkError, sources
+from golden.record import ImageError, sealed_words
 
 
 @functools.cache
@@ -31,19 +31,17 @@ MAGIC: int = _IMAGE["magic"]
 HEADER: dict[str, int] = {name: f["word"] for name, f in _IMAGE["header"].items()}
 DESCRIPTOR: dict[str, int] = {name: f["word"] for name, f in _IMAGE["descriptor"].items()}
 WALK: dict[str, int] = {name: f["word"] for name, f in _IMAGE["walk"].items()}
+BLOCK: dict[str, int] = {name: f["word"] for name, f in _IMAGE["block"].items()}
 CONTROL: dict[str, tuple[int, int]] = {name: (f["lsb"], f["width"]) for name, f in _IMAGE["control"].items()}
 COUNTERS: dict[str, int] = {name: f["index"] for name, f in _spec("registers.toml")["counters"].items()}
 KIND_FULL, KIND_CONV, TAG = 1, 2, 0x10A5
 HEADER_BYTES = DESCRIPTOR_BYTES = WALK_BYTES = 64
 BLOCK_BYTES = 16
 PERF_BYTES = 8 * 16
+MAX_BYTES = 1 << 31
 MOST_ROWS = (1 << 24) - 1
 POOL_COLS = 64  # columns of a block whose words a TPPE can keep for pooling
 FLAGS = ("soft", "late", "readout", "drop_once")
-
-
-class ImageError(LoasError):
-    """An image breaks a rule; the text names offset, field, value and what is legal."""
 
 
 @dataclass(frozen=True)
@@ -180,15 +178,6 @@ def _walk_words(c: Conv, base: int, pitch: int, more: dict[str, int], cfg: Confi
     return sealed_words(WALK, values | more)
 
 
-def sealed_words(table: dict[str, int], values: dict[str, int]) -> list[int]:
-    """The 16 words of a record, modulo 2^32, with the checksum that makes them add up to zero."""
-    words = [0] * 16
-    for name, value in values.items():
-        words[table[name]] = int(value) % (1 << 32)
-    words[table["checksum"]] = -sum(words) % (1 << 32)
-    return words
-
-
 @dataclass
 class Layout:
     """Where everything lies in an image.
@@ -293,29 +282,33 @@ def check_tiling(lay: LayerLayout, cfg: Config, where: str, at: int | None = Non
                          f"NUM_SLOTS = {cfg.NUM_SLOTS} slots and OUT_ENTRIES = {cfg.OUT_ENTRIES} entries)")  # fmt: skip
 
 
-def spike_buffers(layers: Sequence[Layer], sizes: Sequence[int], keep: bool, take: Callable[[int], int]) -> list[int]:
-    """Where the output rows of every layer go.
+def spike_buffers(layers: Sequence[Layer], sizes: Sequence[int], chunks: int, keep: bool, take: Callable[[int], int]) -> list[list[int]]:
+    """Where the output rows of every layer go, in every chunk of timesteps.
 
     Args:
         layers: The layers of a network.
         sizes: Bytes of each one's output, whole lines.
+        chunks: Chunks of timesteps.
         keep: A place of its own for each, so that all can be looked at after the run. Else a layer's rows are written over
-            others that nobody reads any more, lowest place first: ping-pong in a chain, three places with residuals.
-        take: Reserves bytes of the image and returns their offset; called once if nothing is kept.
+            others that nobody reads any more, lowest place first: ping-pong in a chain, three places with residuals. Chunks
+            use the same places; only the spikes of the last layer last.
+        take: Reserves bytes of the image and returns their offset.
 
     Returns:
-        Offset of each layer's output.
+        For each chunk the offset of each layer's output.
     """
     if keep:
-        return [take(size) for size in sizes]
+        return [[take(size) for size in sizes] for _ in range(chunks)]
     last_use = list(range(len(layers)))
     last_use[-1] = len(layers)
     for i, layer in enumerate(layers):
         for source in sources(layer, i):
             if source >= 0:
                 last_use[source] = max(last_use[source], i)
+    apart = chunks > 1 and not layers[-1].readout  # integers are those of the last chunk
+    pooled = len(layers) - apart
     offsets: list[int] = []
-    for i, size in enumerate(sizes):
+    for i, size in enumerate(sizes[:pooled]):
         taken = sorted((offsets[j], offsets[j] + sizes[j]) for j in range(i) if last_use[j] >= i)
         place = 0
         for start, end in taken:
@@ -323,8 +316,10 @@ def spike_buffers(layers: Sequence[Layer], sizes: Sequence[int], keep: bool, tak
                 break
             place = max(place, end)
         offsets.append(place)
-    base = take(max(offset + size for offset, size in zip(offsets, sizes, strict=True)))
-    return [base + offset for offset in offsets]
+    length = max((offset + size for offset, size in zip(offsets, sizes, strict=False)), default=0)
+    base = take(length) if length else 0
+    shared = [base + offset for offset in offsets]
+    return [shared + [take(size) for size in sizes[pooled:]] for _ in range(chunks)]
 
 
 def row_strides(layer: Layer, cfg: Config) -> int:

@@ -95,9 +95,11 @@ class Network:
         """Refuses the network if a machine of this configuration cannot run it exactly.
 
         Raises:
-            NetworkError: A size does not fit the configuration.
+            NetworkError: A size, or the timesteps, do not fit the configuration.
             BoundError: A weight does not fit or a column could overflow.
         """
+        if self.T > cfg.T and not cfg.CARRY:
+            raise NetworkError(f"{self.name}: T = {self.T} is not legal: must be 1 to {cfg.T}, CARRY of configuration {cfg.name} is 0")
         for layer in self.layers:
             most = cfg.OUT_ENTRIES // 2 if layer.readout else cfg.K_MAX
             k = sum(c.taps * c.padded(cfg.SLICE_W).cin for c in layer.convs) or layer.k

@@ -331,7 +331,7 @@ def test_walk_words() -> None:
     assert words[:9] == (
         0x03010203, 0x00030004, 0x00050004, 0x00020101, 3 * stride, row, row, 4 * row, lay.a_base - row - stride,
     )  # fmt: skip
-    assert not any(words[9:15]) and sum(words) % (1 << 32) == 0 and lay.walk % 64 == 0
+    assert words[9:15] == (stride, 0x101, 0, 0, 0, 0) and sum(words) % (1 << 32) == 0 and lay.walk % 64 == 0
     assert (lay.m, lay.k, lay.rows_in, word(4 * 13), word(LAYOUT.desc_offset) & 255) == (24, 96, 40, 11, 2)
 
 
@@ -348,7 +348,8 @@ def test_every_bit_of_a_walk_record_is_checked(index: int, at: int) -> None:
         with pytest.raises(ImageError, match=f"layer {index}: walk: checksum"):
             parse_layout(bad, verify_crc=False)
         if name != "checksum":  # a wrong size shows where the words made from it, or the rows, differ
-            with pytest.raises(ImageError, match=here if at > 3 else "layer [01]: (walk: |m = |a_base)|input_rows"):
+            match = f"layer {index}: branch: " if name == "branch" and bit in range(6, 12) else here
+            with pytest.raises(ImageError, match=match if at > 3 else "layer [01]: (walk: |rows = |a_base|out_base)|input_rows"):
                 read_image(reseal(bad))
 
 
@@ -376,8 +377,8 @@ def test_walk_errors_say_what_is_legal(field: str, value: int, message: str) -> 
         (LAYOUT.desc_offset + 4 * 14, 0, "layer 0: walk = 0x0 .* must be 64 to"),
         (LAYOUT.desc_offset + 4 * 14, 32, "layer 0: walk = .* a multiple of 64"),
         (LAYOUT.desc_offset + 4 * 14, LAYOUT.layers[1].walk, "layer 0: walk: "),
-        (LAYOUT.desc_offset + 4 * 1, 25, "layer 0: m = .* a multiple of 12"),
-        (LAYOUT.desc_offset + 64 + 4 * 1, 1, "layer 1: m = .* the output pixels of 2 images"),
+        (LAYOUT.desc_offset + 4 * 1, word(LAYOUT.desc_offset + 4) + 1, "layer 0: rows = .* a multiple of 12"),
+        (LAYOUT.desc_offset + 64 + 4 * 1, word(LAYOUT.desc_offset + 64 + 4) - 1, "layer 1: rows = .* the output pixels of 2 images"),
         (LAYOUT.desc_offset, word(LAYOUT.desc_offset) - 1, "layer 0: walk = .* must be 0 in a fully connected layer"),
         (4 * 13, 0, "input_channels = 0x0 .* must be 1 to"),
         (4 * 13, 17, "walk: pad = .* of 3 slices"),

@@ -182,10 +182,10 @@ def test_b_end_has_an_offset() -> None:
         ({"0.weights": np.full((40, 20), None)}, "Object arrays cannot be loaded"),
         ({"0.neuron": np.array([-1, 0, 0, 0])}, "fc1: leak = -1 is not legal: must be an integer, 0 to 256"),
         ({"0.neuron": np.array([np.nan, 0, 0, 0])}, "0.neuron[0] = nan is not legal"),
-        ({"1.neuron": np.array([0, 1, 1, 0])}, "out: soft and drop_once mean nothing in a readout"),
+        ({"1.neuron": np.array([0, 1, 1, 0])}, "out: soft, drop_once and pool mean nothing in a readout"),
         ({"0.bias": np.full(20, 1 << 24)}, "fc1: column 0: the bias can reach 16777216"),
         ({"0.threshold": np.full(20, 1e30)}, "fc1: threshold[0] = 1e+30 is not legal"),
-        ({"T": np.array(-1)}, "T = -1 is not legal: must be 1 to 16"),
+        ({"T": np.array(-1)}, "T = -1 is not legal: must be 1 to 65536"),
         ({"T": np.array("4")}, "T: type <U1 is not legal"),
     ],
 )
