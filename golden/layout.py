@@ -137,6 +137,10 @@ class LayerLayout:
         """Bytes of the membranes of the layer."""
         return self.m * self.pool_size * self.state_stride(cfg)
 
+    def weight_bytes(self, cfg: Config) -> int:
+        """Bytes of the weights, all told: records, places, weights, block table, and padding to lines."""
+        return self.b_end - self.b_base + align(BLOCK_BYTES * self.num_blocks, cfg.line_bytes)
+
     def walk_words(self, cfg: Config) -> list[int]:
         """The 16 words of the walk record of a convolution."""
         assert self.conv is not None

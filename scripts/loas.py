@@ -19,8 +19,9 @@ from golden import config as configs
 from golden.errors import LoasError
 from golden.image import read_image
 from golden.network import check_inputs, load_network, load_spikes
+from scripts.dump import dump_lines
 from scripts.nir_import import read_nir
-from scripts.pack import dump_lines, image_bytes, pack_folder, unpack_folder
+from scripts.pack import image_bytes, layer_facts, pack_folder, unpack_folder
 
 console = Console()
 
@@ -53,7 +54,7 @@ def main() -> None:
     \b
     Examples:
       loas pack network.npz spikes.npz build/image --config tiny
-      loas pack models/digits/digits.nir spikes.npz build/digits
+      loas pack models/digits/digits.nir spikes.npz build/digits --reuse-buffers
       loas check build/image
       loas dump build/image --region descriptors
       loas unpack build/image/image.bin build/unpacked
@@ -67,8 +68,11 @@ def main() -> None:
 @click.option("--config", "name", default="paper", show_default=True, help="Configuration in spec/configs.toml.")
 @click.option("--sidecar", type=click.Path(path_type=Path), help="What NIR cannot say; by default NETWORK with .json.")
 @click.option("--width", type=int, help="Bits of a word in .hex, .coe and .mif.  [default: AXI_W]")
+@click.option("--reuse-buffers", is_flag=True, help="Write outputs over others that are read no more: a smaller image.")
 @click.option("--force", is_flag=True, help="Replace an image folder that exists.")
-def pack(network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | None, width: int | None, force: bool) -> None:
+def pack(
+    network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | None, width: int | None, reuse_buffers: bool, force: bool
+) -> None:  # fmt: skip
     """Packs NETWORK (.npz or .nir) and SPIKES (.npz with `spikes` (M, K, T)) into FOLDER.
 
     \b
@@ -97,13 +101,30 @@ def pack(network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | N
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        manifest = pack_folder(net, inputs, cfg, folder, width=width, force=force, origin=origin, progress=progress)
-    table = Table(title=f"{folder}: {manifest['bytes']} bytes for configuration {cfg.name}")
-    for column in ("layer", "M", "K", "N", "nonzero weights", "matches", "floor cycles"):
-        table.add_column(column, justify="left" if column == "layer" else "right")
+        manifest = pack_folder(net, inputs, cfg, folder, width=width, force=force, reuse_buffers=reuse_buffers, origin=origin,
+                               progress=progress)  # fmt: skip
+    steps = f"{manifest['steps']} timesteps" + (f" in {manifest['chunks']} chunks" if manifest["chunks"] > 1 else "")
+    table = Table(title=f"{folder}: {manifest['bytes']} bytes for configuration {cfg.name}, {steps}")
+    columns = {"M": "m", "K": "k", "N": "n", "nonzero": "nonzero_weights", "code": "weight_code", "bytes / nonzero": "bytes_per_nonzero",
+               "matches": "matches", "floor cycles": "floor_cycles"}  # fmt: skip
+    table.add_column("layer")
+    for column in columns:
+        table.add_column(column, justify="right")
+    table.add_column("besides")
     for lay in manifest["layers"]:
-        table.add_row(lay["name"], *(str(lay[f]) for f in ("m", "k", "n", "nonzero_weights", "matches", "floor_cycles")))
+        table.add_row(lay["name"], *("" if lay[field] is None else str(lay[field]) for field in columns.values()), besides(lay))
     console.print(table)
+
+
+def besides(facts: dict[str, Any]) -> str:
+    """Pooling and operands of a layer as a few words, from its entry in the manifest."""
+    words = []
+    if facts["pool"]:
+        words.append("pool " + "x".join(str(v) for v in facts["pool"]))
+    if facts["branch"]:
+        first, second = ("input" if source < 0 else f"layer {source}" for source in facts["sources"])
+        words.append(f"reads {first}, branch {second}")
+    return ", ".join(words)
 
 
 @main.command()
@@ -139,8 +160,15 @@ def check(image: Path, name: str | None) -> None:
     data = image_bytes(image)
     with named(image):
         found = read_image(data, cfg)
-    layers = " ".join(f"{lay.k}x{lay.n}" for lay in found.layout.layers)
+    layout = found.layout
+    layers = " ".join(f"{lay.k}x{lay.n}" for lay in layout.network)
     click.echo(f"{image}: good: {len(data)} bytes, configuration {found.cfg.name}, {found.spikes.shape[0]} rows, layers {layers}")
+    click.echo(f"{layout.steps} timesteps in {layout.chunks} chunk{'s' * (layout.chunks > 1)}, {len(layout.layers)} descriptors")
+    for i, lay in enumerate(layout.network):
+        facts = layer_facts(lay, layout)
+        each = f", {facts['bytes_per_nonzero']} bytes a nonzero weight" if facts["bytes_per_nonzero"] else ""
+        more = f"; {besides(facts)}" if besides(facts) else ""
+        click.echo(f"layer {i}: {lay.m} rows, {facts['weight_code']}, {facts['weight_bytes']} bytes of weights{each}{more}")
 
 
 @main.command("configs")

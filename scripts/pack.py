@@ -20,8 +20,8 @@ import numpy.typing as npt
 
 from golden.config import Config
 from golden.errors import LoasError
-from golden.image import MAX_BYTES, VERSION, Image, parse_layout, read_image, write_image
-from golden.layer import layer_fast, work
+from golden.image import MAX_BYTES, VERSION, Image, LayerLayout, Layout, read_image, write_image
+from golden.layer import layer_fast, sources, work
 from golden.network import Network
 
 
@@ -93,6 +93,21 @@ def publish(folder: Path, fill: Callable[[Path], None], force: bool = False) -> 
         raise LoasError(f"{folder}: cannot be written: {err.strerror or err}") from err
 
 
+def layer_facts(lay: LayerLayout, layout: Layout) -> dict[str, Any]:
+    """What the manifest says of a layer from its place in an image alone."""
+    nonzero = sum(block[3] for block in lay.blocks)
+    size = lay.weight_bytes(layout.cfg)
+    return {
+        "m": lay.m, "k": lay.k, "n": lay.n, "leak": lay.leak, "soft": lay.soft, "late": lay.late, "readout": lay.readout,
+        "drop_once": lay.drop_once, "block_cols": lay.block_cols, "tile_rows": lay.tile_rows, "sources": lay.sources,
+        "conv": dataclasses.asdict(lay.conv) if lay.conv else None, "pool": list(lay.pool) if lay.pool else None,
+        "branch": dataclasses.asdict(lay.branch) if lay.branch else None,
+        "state_bytes": lay.state_bytes(layout.cfg) if lay.carries else 0,
+        "weight_code": "index" if lay.index else "bitmask", "weight_bytes": size,
+        "bytes_per_nonzero": round(size / nonzero, 3) if nonzero else None,
+    }  # fmt: skip
+
+
 def pack_folder(
     network: Network,
     spikes: npt.NDArray[np.integer],
@@ -101,6 +116,7 @@ def pack_folder(
     *,
     width: int | None = None,
     force: bool = False,
+    reuse_buffers: bool = False,
     origin: dict[str, Any] | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -113,6 +129,7 @@ def pack_folder(
         folder: Where to; is made.
         width: Bits of a word in the text files, by default AXI_W.
         force: Replace an image folder that exists.
+        reuse_buffers: Write outputs over others that nobody reads any more: a smaller image, whose outputs in between are lost.
         origin: Added to the manifest as ``origin``: where the network comes from, rules in force.
         progress: Called with what is being done, steps done, and all steps: a layer is packed, read back, and computed.
 
@@ -135,27 +152,24 @@ def pack_folder(
 
     if progress:
         progress(steps[0], 0, len(steps))
-    data = write_image(network, spikes, cfg, layer_done=step)
+    data = write_image(network, spikes, cfg, keep=not reuse_buffers, layer_done=step)
     back = read_image(data, cfg, layer_done=step)
     if not back.network.same(network) or not np.array_equal(back.spikes, spikes):
         raise LoasError(f"{network.name}: the image does not read back as what was packed: a bug in the packer")
     lines = word_lines(data, width)
     layers: list[dict[str, Any]] = []
     outputs: list[npt.NDArray[np.integer]] = []
-    a: npt.NDArray[np.integer] = spikes
-    for layer, lay in zip(network.layers, back.layout.layers, strict=True):
-        w = work(a, layer.weights, cfg, layer.conv)
-        layers.append({"name": layer.name, "m": lay.m, "k": lay.k, "n": lay.n, "leak": lay.leak, "soft": lay.soft,
-                       "readout": lay.readout, "drop_once": lay.drop_once, "block_cols": lay.block_cols,
-                       "tile_rows": lay.tile_rows, "conv": dataclasses.asdict(layer.conv) if layer.conv else None,
-                       "nonzero_weights": int(np.count_nonzero(layer.weights)),
+    for i, (layer, lay) in enumerate(zip(network.layers, back.layout.network, strict=True)):
+        reads = [spikes if source < 0 else outputs[source] for source in sources(layer, i)]
+        w = work(reads[0], layer.weights, cfg, layer.conv, (reads[1], layer.branch.conv) if layer.branch else None)
+        layers.append({"name": layer.name, **layer_facts(lay, back.layout), "nonzero_weights": int(np.count_nonzero(layer.weights)),
                        "matches": w.matches, "corrections": w.corrections, "floor_cycles": w.floor})  # fmt: skip
-        a = layer_fast(a, layer)
-        outputs.append(a)
+        outputs.append(layer_fast(reads[0], layer, reads[1] if layer.branch else None, cfg.T))
         step()
     manifest: dict[str, Any] = {
         "format": "loas-image-folder", "version": 1, "image_version": VERSION, "network": network.name,
         "config": cfg.name, "parameters": cfg.verilog_parameters(), "bytes": len(data),
+        "steps": network.T, "chunks": back.layout.chunks, "buffers": "reused" if reuse_buffers else "kept",
         "sha256": hashlib.sha256(data).hexdigest(), "word_bits": width, "words": len(lines), "layers": layers,
         "regions": [{"name": r.name, "start": r.start, "end": r.end} for r in back.layout.regions],
         "origin": origin or {},
@@ -211,72 +225,3 @@ def image_bytes(path: Path) -> bytes:
         return file.read_bytes()
     except OSError as err:
         raise LoasError(f"{file}: cannot be read: {err.strerror}") from err
-
-
-def dump_lines(data: bytes, pick: str = "") -> list[str]:
-    """The image in words, annotated by region.
-
-    Args:
-        data: The image, or a memory dump after a run.
-        pick: Only regions whose name contains this.
-
-    Raises:
-        LoasError: The image is not legal, or no region has such a name.
-    """
-    from golden.image import DESCRIPTOR, HEADER, WALK
-
-    layout = parse_layout(data, verify_crc=False)
-    cfg = layout.cfg
-    names = [region.name for region in layout.regions]
-    if not any(pick in name for name in names):
-        raise LoasError(f"region {pick!r} does not exist: must be part of one of {', '.join(names)}")
-    header, descriptor, walk = ({word: name for name, word in table.items()} for table in (HEADER, DESCRIPTOR, WALK))
-    lines = []
-
-    def note(name: str, offset: int, start: int) -> str:
-        word = (offset - start) // 4
-        if name == "header":
-            return header.get(word, "zero")
-        if name == "descriptors":
-            return f"layer {word // 16}: {descriptor[word % 16]}"
-        if name != "input" and not name.startswith("layer"):
-            return ""
-        lay = layout.layers[0 if name == "input" else int(name[5 : name.index(".")])]
-        kind = name.rpartition(".")[2]
-        if kind == "walk":
-            return walk.get(word, "zero")
-        if kind == "blocks":
-            return f"block {word // 4}: {('params', 'masks', 'weights', 'nnz')[word % 4]}"
-        if kind == "perf":
-            return f"counter {word // 2} {'high' if word % 2 else 'low'}"
-        if kind == "weights":
-            for i, (params, masks, weights, _) in enumerate(lay.blocks):
-                if offset < masks:
-                    at = offset - params
-                    cols = min(lay.block_cols, lay.n - i * lay.block_cols)
-                    what = f"column {at // 8}: {('bias', 'threshold')[at // 4 % 2]}" if at < 8 * cols else "padding"
-                    return f"block {i}: {what}"
-                if offset < weights:
-                    column, rest = divmod(offset - masks, cfg.num_chunks(lay.k) * cfg.chunk_bytes)
-                    return f"block {i}: column {column}: mask of inputs {8 * rest} to {min(lay.k, 8 * rest + 32) - 1}"
-                if i + 1 == len(lay.blocks) or offset < lay.blocks[i + 1][0]:
-                    return f"block {i}: weights"
-        stride, k = (lay.a_stride, lay.inputs) if kind == "input" else (lay.out_stride, lay.n)
-        row, at = divmod(offset - start, stride)
-        if kind == "output" and lay.readout:
-            return f"row {row}: " + (f"output {at // 4}" if at < 4 * k else "padding")
-        masks = cfg.chunk_bytes * cfg.num_chunks(k)
-        if at < cfg.chunk_bytes:
-            return f"row {row}: " + ("word count" if at == 0 else "header")
-        if at < cfg.chunk_bytes + masks:
-            return f"row {row}: mask of neurons {8 * (at - cfg.chunk_bytes)}.."
-        return f"row {row}: packed words"
-
-    for region in layout.regions:
-        if pick not in region.name:
-            continue
-        lines.append(f"# {region.name}: {region.start:#x} to {region.end:#x}")
-        for offset in range(region.start, region.end, 4):
-            value = int.from_bytes(data[offset : offset + 4], "little")
-            lines.append(f"{offset:08x}  {value:08x}  {note(region.name, offset, region.start)}".rstrip())
-    return lines

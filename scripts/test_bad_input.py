@@ -25,8 +25,8 @@ from golden.image import ImageError, parse_layout, read_image, reseal, write_ima
 from golden.layer import Layer, NetworkError
 from golden.network import Network, load_npz
 from scripts import demo, loas, simulate
+from scripts.dump import dump_lines
 from scripts.nir_import import NirError, read_nir
-from scripts.pack import dump_lines
 from scripts.test_nir_import import SIDE, graph, lif
 
 DIGITS = Path(__file__).resolve().parents[1] / "models" / "digits"
@@ -367,7 +367,7 @@ def test_demo_refuses(tmp_path: Path) -> None:
     changes: list[tuple[dict[str, Any], str]] = [
         ({"split": None}, "split.test_indices"), ({"split": {"test_indices": [1797]}}, "split.test_indices"),
         ({"split": {"test_indices": ["a"]}}, "split.test_indices"), ({"network_sha256": "0"}, "digits.json: network_sha256 = 0"),
-        ({"T": 8}, "T = 8 is not legal"),
+        ({"T": 17}, "T = 17 is not legal"),
     ]  # fmt: skip
     for change, word in changes:
         (tmp_path / "digits.json").write_text(json.dumps({**good, **change}))
