@@ -85,9 +85,12 @@ def membrane_range(layer: Layer, T: int) -> Range:
         else:
             flo, fhi = zero, zero
         # at least one of the two cases is possible
+        before = ulo, uhi
         ulo = np.where(silent, np.where(fires, np.minimum(slo, flo), slo), flo)
         uhi = np.where(silent, np.where(fires, np.maximum(shi, fhi), shi), fhi)
         low, high = np.minimum(low, ulo), np.maximum(high, uhi)
+        if np.array_equal(ulo, before[0]) and np.array_equal(uhi, before[1]):
+            break  # so will be all steps that follow
     return low, high
 
 
