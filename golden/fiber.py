@@ -238,17 +238,17 @@ def compress_blocks(
     K, N = weights.shape
     columns = np.ascontiguousarray(weights.T)
     mask = columns != 0
+    counts = np.count_nonzero(mask, axis=1)
     params = np.stack([bias, threshold], axis=1).astype("<i4").view(np.uint8).reshape(N, 8)
     masks = pack_masks(mask, cfg)
     firsts = range(0, N, block_cols)
     strings = None
-    if index or (index is None and cfg.INDEX_RATE):
-        padded = np.zeros((N, align(K, cfg.window_w)), bool)
-        padded[:, :K] = mask
-        strings = [index_code.encode(padded[first : first + block_cols]) for first in firsts]
+    if index or (index is None and cfg.INDEX_RATE and counts.sum() < masks.size):  # a weight takes a byte at least
+        flat, width = np.flatnonzero(mask), align(K, cfg.window_w)
+        parts = np.split(flat + flat // K * (width - K), np.cumsum(np.add.reduceat(counts, firsts))[:-1])
+        strings = [index_code.encode_places(part - first * width) for part, first in zip(parts, firsts, strict=True)]
         if index is None and sum(align(len(some), cfg.chunk_bytes) for some in strings) >= masks.size:
             strings = None
-    counts = np.count_nonzero(mask, axis=1)
     table: list[tuple[int, int, int, int]] = []
     position = 0
     for i, first in enumerate(firsts):

@@ -26,14 +26,14 @@ class IndexCodeError(LoasError):
         self.offset = offset
 
 
-def _gaps(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+def _gaps(places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Silent positions in front of each weight, since the one before."""
-    return np.diff(np.flatnonzero(mask), prepend=-1) - 1
+    return np.diff(places, prepend=-1) - 1
 
 
 def size(mask: npt.NDArray[np.bool_]) -> int:
     """Bytes of the string of ``mask``, without padding."""
-    gaps = _gaps(mask)
+    gaps = _gaps(np.flatnonzero(mask))
     return gaps.size + int((gaps // ESCAPE).sum())
 
 
@@ -46,8 +46,12 @@ def encode(mask: npt.NDArray[np.bool_]) -> bytes:
     Returns:
         The string, without padding; empty for a block without weights.
     """
-    gaps = _gaps(mask)
-    escapes, rest = np.divmod(gaps, ESCAPE)
+    return encode_places(np.flatnonzero(mask))
+
+
+def encode_places(places: npt.NDArray[np.int64]) -> bytes:
+    """The same from the positions of the weights, ascending."""
+    escapes, rest = np.divmod(_gaps(places), ESCAPE)
     last = np.cumsum(escapes + 1) - 1  # the byte of each weight
     out = np.full(int(last[-1]) + 1 if last.size else 0, ESCAPE, np.uint8)
     out[last] = rest

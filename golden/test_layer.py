@@ -11,9 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from golden.bench import MOST_BYTES, vgg16_layers
 from golden.bounds import BoundError, check_layer, column_sums, membrane_range, signed_width
 from golden.config import load
+from golden.image import parse_layout, write_image
 from golden.layer import Layer, NetworkError, layer_fast, layer_naive, run_layers, work
+from golden.network import Network
 
 make: Any = Layer  # takes lists and other integer types too
 
@@ -193,3 +196,14 @@ def test_run_layers_chains() -> None:
     assert np.array_equal(outputs[1], layer_naive(outputs[0], last))
     with pytest.raises(NetworkError, match="K must be 7"):
         layer_fast(A, last)
+
+
+def test_vgg16_weights_stay_small() -> None:
+    """The demand on the format: at most 2.2 bytes a nonzero weight over VGG16's convolutions, all told."""
+    cfg, size, nonzero = load("paper"), 0, 0
+    for layer in vgg16_layers(np.random.default_rng(1)):
+        assert layer.conv is not None
+        image = write_image(Network("n", 4, [layer]), np.zeros((layer.conv.pixels_in, layer.conv.cin, 4), np.uint8), cfg)
+        size += parse_layout(image).layers[0].weight_bytes(cfg)
+        nonzero += int(np.count_nonzero(layer.weights))
+    assert size / nonzero <= MOST_BYTES
