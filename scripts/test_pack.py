@@ -14,7 +14,8 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from golden.config import load
-from golden.layer import Layer
+from golden.image import parse_layout
+from golden.layer import Branch, Conv, Layer
 from golden.network import Network, load_network, load_npz, load_spikes
 from scripts import loas
 from scripts.loas import main
@@ -156,3 +157,73 @@ def test_progress_goes_by_layer(files: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(loas, "console", Console(file=terminal, force_terminal=True, width=120))
     assert pack(files, "--force").exit_code == 0
     assert "6/6 steps" in terminal.getvalue()
+
+
+@pytest.fixture
+def residual(tmp_path: Path) -> Path:
+    """6 timesteps on a machine of 4: a convolution, one with a branch that is pooled by the next, and a readout."""
+    rng = np.random.default_rng(3)
+    conv, point = Conv.of((4, 4), 5, (3, 3), pad=(1, 1)), Conv.of((4, 4), 5, (1, 1))
+
+    def sparse(k: int, n: int) -> np.ndarray:  # type: ignore[type-arg]
+        return rng.integers(-9, 10, (k, n)) * (rng.random((k, n)) < 0.05)
+
+    layers = [
+        Layer(sparse(45, 5), np.zeros(5), np.full(5, 4), 200, conv=conv, name="first"),
+        Layer(sparse(50, 5), np.zeros(5), np.full(5, 4), 200, drop_once=True, conv=conv, branch=Branch(-1, point), name="joined"),
+        Layer(sparse(45, 7), np.zeros(7), np.full(7, 4), 200, conv=conv, pool=(2, 2), name="pooled"),
+        Layer(rng.integers(1, 10, (28, 3)), np.zeros(3), np.zeros(3), conv=Conv.of((2, 2), 7, (2, 2)), readout=True, name="out"),
+    ]
+    Network("net", 6, layers).save(tmp_path / "net.npz")
+    np.savez(tmp_path / "in.npz", spikes=rng.integers(0, 2, (16, 5, 6)))
+    return tmp_path
+
+
+def test_pools_branches_chunks_and_codes(residual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(loas, "console", Console(file=terminal, width=200))
+    result = pack(residual)
+    assert result.exit_code == 0, result.output
+    manifest = json.loads((residual / "image" / "manifest.json").read_text())
+    assert (manifest["steps"], manifest["chunks"], manifest["buffers"]) == (6, 2, "kept")
+    first, joined, pooled, out = manifest["layers"]
+    assert (pooled["pool"], pooled["m"], joined["sources"], joined["branch"]["cin"]) == ([2, 2], 4, [0, -1], 5)
+    assert first["pool"] is None and first["branch"] is None and first["sources"] == [-1]
+    assert (first["weight_code"], out["weight_code"]) == ("index", "bitmask") and first["state_bytes"] == 16 * 32
+    data = (residual / "image" / "image.bin").read_bytes()
+    for lay, place in zip(manifest["layers"], parse_layout(data).network, strict=True):
+        regions = {r["name"]: r["end"] - r["start"] for r in manifest["regions"]}
+        name = f"layer{manifest['layers'].index(lay)}"
+        assert lay["weight_bytes"] == regions[name + ".weights"] + -(-regions[name + ".blocks"] // 16) * 16
+        assert lay["nonzero_weights"] == sum(block[3] for block in place.blocks)
+        assert lay["bytes_per_nonzero"] == round(lay["weight_bytes"] / lay["nonzero_weights"], 3)
+    net, spikes = load_network(residual / "net.npz"), load_spikes(residual / "in.npz")
+    golden = load_npz(residual / "image" / "golden" / "outputs.npz")
+    for i, want in enumerate(net.run(spikes, 4)):
+        assert np.array_equal(golden[f"layer{i}"], want)
+    for words in ("index", "bitmask", "pool 2x2", "6 timesteps in 2 chunks"):
+        assert words in " ".join(terminal.getvalue().split())
+    check = run("check", residual / "image")
+    assert check.exit_code == 0 and "6 timesteps in 2 chunks, 8 descriptors" in check.output
+    size, each = first["weight_bytes"], first["bytes_per_nonzero"]
+    assert f"layer 0: 16 rows, index, {size} bytes of weights, {each} bytes a nonzero weight" in check.output
+    assert "reads layer 0, branch input" in check.output and "; pool 2x2" in check.output
+    assert pack(residual, "--force", "--reuse-buffers").exit_code == 0
+    small = json.loads((residual / "image" / "manifest.json").read_text())
+    assert small["buffers"] == "reused" and small["bytes"] < manifest["bytes"]
+    assert run("check", residual / "image").exit_code == 0
+
+
+def test_dump_of_every_kind_of_region(residual: Path) -> None:
+    assert pack(residual).exit_code == 0
+    dump = run("dump", residual / "image").output
+    notes = (
+        "steps", "layer 7: state", "layer 1: rows", "pitch", "pool", "branch", "state_step", "pixel or row 15: membrane 4",
+        "pixel or row 0: padding", "row 15: word count", "block 0: index bytes 0 to 3", "block 0: weights", "row 0: output 2",
+    )  # fmt: skip
+    for note in notes:
+        assert f"  {note}\n" in dump, note
+    assert "# layer1.branch: " in dump and "# layer5.branch: " in dump and "# input1: " in dump and "# layer0.state: " in dump
+    for region, lines in (("layer1.branch", 17), ("input0", None), ("layer3.state", None)):
+        result = run("dump", residual / "image", "--region", region)
+        assert result.exit_code == 0 and (lines is None or len(result.output.splitlines()) == lines)
