@@ -7,6 +7,7 @@ Word numbers come from ``spec/image.toml``; docs/image-format.md describes the f
 
 from __future__ import annotations
 
+import bisect
 import functools
 import tomllib
 from collections.abc import Callable, Sequence
@@ -222,8 +223,13 @@ class Layout:
 
     def lasting(self) -> list[bool]:
         """For every descriptor whether its output is still there after the run: nothing was written over it."""
-        spans = [(lay.out_base, lay.out_base + lay.m * lay.out_stride) for lay in self.layers]
-        return [not any(a < end and start < b for a, b in spans[i + 1 :]) for i, (start, end) in enumerate(spans)]
+        starts, ends, last = list[int](), list[int](), list[bool]()  # spans written later, apart and in order
+        for lay in reversed(self.layers):
+            start, end = lay.out_base, lay.out_base + lay.m * lay.out_stride
+            i, j = bisect.bisect_right(ends, start), bisect.bisect_left(starts, end)
+            last.append(i >= j)
+            starts[i:j], ends[i:j] = [min([start, *starts[i:j]])], [max([end, *ends[i:j]])]
+        return last[::-1]
 
 
 def choose_tiling(layer: Layer, m: int, cfg: Config, carries: bool = False) -> tuple[int, int]:

@@ -356,3 +356,12 @@ def test_drop_once_counts_within_a_chunk() -> None:
     machine = Machine(write_image(net, spikes, TINY), TINY)
     (out,) = read_outputs(machine.memory, machine.run())
     assert out is not None and not out.any() and np.array_equal(out, net.run(spikes, 4)[0])
+
+
+def test_lasting_is_what_nothing_is_written_over() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        spans = [(int(a), int(a + n)) for a, n in zip(rng.integers(0, 60, 12), rng.integers(1, 12, 12), strict=True)]
+        layers = [LayerLayout(b - a, 1, 1, 0, False, False, False, 8, 1, out_base=a, out_stride=1) for a, b in spans]
+        want = [not any(a < end and start < b for a, b in spans[i + 1 :]) for i, (start, end) in enumerate(spans)]
+        assert Layout(TINY, 0, 0, 4, layers, []).lasting() == want
