@@ -251,7 +251,7 @@ def measure(one: Case, cfg: Config, image: bytes, simulate: Callable[[Config, by
     if problem:
         outcome.mismatches, outcome.faults = 1, [problem]
         return outcome
-    golden = one.network.run(one.spikes)
+    golden = one.network.run(one.spikes, cfg.T)
     report = compare(result.memory, one.network, one.spikes, golden, cfg)
     outcome.count = {key: sum(count[key] for count in report.layers) for key in report.layers[0]}
     outcome.compared, outcome.mismatches, outcome.faults = report.compared, report.mismatches, report.first

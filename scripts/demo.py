@@ -146,7 +146,7 @@ def main(path: Path, name: str, laggy: bool | None, images: int, latency: int, o
         network = imported.network
         pixels, labels = digits(imported, images)
         spikes = imported.encode(pixels)
-        golden = network.run(spikes)
+        golden = network.run(spikes, cfg.T)
         image = write_image(network, spikes, cfg)
         console.print(f"{network.name}: {len(network.layers)} layers, {images} images, image of {len(image)} bytes")
         build_begin = time.perf_counter()
