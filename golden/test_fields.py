@@ -383,3 +383,24 @@ def test_any_word_changed(seed: int) -> None:
     ]  # fmt: skip
     read = [fuzz(samples[rng.integers(3)], rng, kinds[rng.integers(len(kinds))]) for _ in range(60)]
     assert not all(read)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_field_changed_in_all_chunks(seed: int) -> None:
+    """A layer changed in all chunks alike contradicts none of them: it is refused by itself, or is another legal place or leak."""
+    rng = np.random.default_rng(seed)
+    fields = [field for field in DESCRIPTOR if field != "checksum"]
+    for _ in range(80):
+        place, field = int(rng.integers(5)), fields[rng.integers(len(fields))]
+        change = int(rng.choice([1 << int(rng.integers(32)), 16, -16, 64, -64, 1, -1]))
+        ats = [desc(index, field) for index in range(place, 15, 5)]
+        data = reseal(poke(*((at, word(at) + change) for at in ats)))
+        try:
+            image = read_image(data)
+        except ImageError as err:
+            assert "offset 0x" in str(err)
+            continue
+        assert field in ("neuron", "out_base", "out_stride", "state", "perf_ptr"), (place, field, change)
+        again = write_image(image.network, image.spikes, TINY, [(lay.block_cols, lay.tile_rows) for lay in image.layout.network],
+                            index=[lay.index for lay in image.layout.network])  # fmt: skip
+        assert read_image(again).network.same(image.network)
