@@ -204,10 +204,11 @@ module loas_index_decode #(
     reg                      last_reg;
     reg [CHUNK_W-1:0]        data_reg;        // the chunk being made, until valid_reg
 
-    wire [RATE-1:0]    a_here;                // entries of this chunk
-    wire [RATE-1:0]    b_here;
-    wire [RATE-1:0]    set;                   // lanes with a weight of this chunk
-    wire [CHUNK_W-1:0] ones;
+    wire [RATE-1:0]         a_here;           // entries of this chunk
+    wire [RATE-1:0]         b_here;
+    wire [RATE-1:0]         set;              // lanes with a weight of this chunk
+    wire [RATE*PLACE_W-1:0] places;
+    reg  [CHUNK_W-1:0]      ones;
 
     wire work       = active_reg && (!valid_reg || m_ready);
     // a chunk is done when an entry of a later one is seen, or there are no more; B may hold more than the lanes can take
@@ -226,28 +227,27 @@ module loas_index_decode #(
         for (i = 0; i < RATE; i = i + 1) begin : gen_lane
             wire [ENTRY_W-1:0] a     = a_reg[ENTRY_W*i +: ENTRY_W];
             wire [ENTRY_W-1:0] b     = b_reg[ENTRY_W*i +: ENTRY_W];
-            wire [PLACE_W-1:0] place = a_used_reg[i] ? b[PLACE_W-1:0] : a[PLACE_W-1:0];
+            assign places[PLACE_W*i +: PLACE_W] = a_used_reg[i] ? b[PLACE_W-1:0] : a[PLACE_W-1:0];
             assign a_here[i] = !a_used_reg[i] && a[PLACE_W +: LAP_W] == chunk_reg;
             assign b_here[i] = !b_used_reg[i] && b[PLACE_W +: LAP_W] == chunk_reg;
             assign set[i]    = work && (a_used_reg[i] ? b_here[i] && b[POS_W] : a_here[i] && a[POS_W]);
-            // one-hot in two halves: a line is the AND of one of each
-            wire [CHUNK_W/8-1:0] high;
-            wire [7:0]           low;
-            for (l = 0; l < CHUNK_W / 8; l = l + 1) begin : gen_high
-                assign high[l] = set[i] && place[PLACE_W-1:3] == l;
-            end
-            for (l = 0; l < 8; l = l + 1) begin : gen_low
-                assign low[l] = place[2:0] == l;
-            end
-        end
-        for (l = 0; l < CHUNK_W; l = l + 1) begin : gen_line
-            wire [RATE-1:0] lanes;
-            for (i = 0; i < RATE; i = i + 1) begin : gen_and
-                assign lanes[i] = gen_lane[i].high[l/8] && gen_lane[i].low[l%8];
-            end
-            assign ones[l] = |lanes;
         end
     endgenerate
+
+    // one-hot in two halves: a line is the AND of one of each. One process, since many small ones are slow in Icarus.
+    reg [7:0] low;
+    reg       high;
+    integer   n, h;
+    always @* begin
+        ones = {CHUNK_W{1'b0}};
+        for (n = 0; n < RATE; n = n + 1) begin
+            for (h = 0; h < 8; h = h + 1) low[h] = places[PLACE_W*n +: 3] == h[2:0];
+            for (h = 0; h < CHUNK_W / 8; h = h + 1) begin
+                high = set[n] && places[PLACE_W*n+3 +: PLACE_W-3] == h[PLACE_W-4:0];
+                ones[8*h +: 8] = ones[8*h +: 8] | ({8{high}} & low);
+            end
+        end
+    end
 
     assign m_valid = valid_reg;
     assign m_data  = data_reg;
