@@ -280,7 +280,7 @@ module loas_index_decode #(
 
         err <= (accept && s_empty != (s_nnz == 32'd0))
             || (take && !string_end && group_is_last) || (take && string_end && !group_of_last)
-            || (done && block_end && !(tail_reg && &a_used && &b_used));
+            || (done && block_end && !(&a_used && &b_used));   // without the tail, an entry is left
         if (rst) begin
             active_reg <= 1'b0;
             a_used_reg <= {RATE{1'b1}};
