@@ -171,6 +171,23 @@ async def silent_blocks_need_no_items(dut: Any) -> None:
     await check(dut, loop, [Block.random(dut, chunks, 2, density) for density in (0.1, 0.0, 0.0, 1.0, 0.0, 0.02)])
 
 
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def silence_longer_than_all_that_is_held(dut: Any) -> None:
+    """Positions are compared modulo a lap: as many 255s as A and B hold, from every lane on and every place near a chunk's end."""
+    loop = Loop(dut)
+    await loop.reset()
+    rate, width = param(dut, "RATE"), param(dut, "CHUNK_W")
+    length = 4 * rate * 255 + 2 * width
+    for lane in range(rate):
+        blocks = []
+        for back in (1, 4, 16):
+            mask = np.zeros(-(-length // width) * width, bool)
+            mask[width - back - lane : width - back + 1] = True
+            mask[width - back + (3 * rate + 1) * 255 + lane] = True
+            blocks.append(Block(dut, 1, mask.size // width, mask))
+        await check(dut, loop, blocks)
+
+
 async def fails(dut: Any, loop: Loop, blocks: list[Block], stall: float = 0.0) -> None:
     """The last of the blocks raises err, and after rst nothing of it is left."""
     _, _, _, errors = set_up(dut, loop, blocks, stall=stall, broken=True)
