@@ -29,6 +29,7 @@ from golden.errors import LoasError
 from golden.image import write_image
 from golden.layer import Layer, work
 from golden.network import Network
+from golden.synthetic import random_spikes
 from scripts.compare import CATEGORIES, compare
 from scripts.demo import digits, write_json
 from scripts.nir_import import read_nir
@@ -130,35 +131,6 @@ class Figure:
         if self.value is None or self.bound is None:
             return self.bound is None
         return self.value >= self.bound if self.at_least else self.value <= self.bound
-
-
-def word_odds(T: int, ones: float) -> npt.NDArray[np.float64]:
-    """Odds of the words 1 to 2^T - 1 when bits are independent, a word is not silent, and has so many ones on average.
-
-    Args:
-        T: Bits.
-        ones: Mean number of ones, 1 to T.
-    """
-    counts = np.array([word.bit_count() for word in range(1, 1 << T)])
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        p = (low + high) / 2
-        low, high = (p, high) if T * p < ones * (1 - (1 - p) ** T) else (low, p)
-    odds = p**counts * (1 - p) ** (T - counts)
-    return np.asarray(odds / odds.sum())
-
-
-def random_spikes(rng: np.random.Generator, m: int, k: int, T: int, silent: float, zeros: float) -> SpikeArray:
-    """(m, k, T) random spikes with a fraction of silent neurons and a fraction of zero bits.
-
-    Raises:
-        LoasError: No words have so many zeros beside so many silent neurons.
-    """
-    ones = T * (1 - zeros) / (1 - silent)
-    if not 1 <= ones <= T:
-        raise LoasError(f"zeros = {zeros} is not legal: must be {silent:g} to {1 - (1 - silent) / T:g} with silent = {silent}")
-    words = rng.choice(np.arange(1, 1 << T), (m, k), p=word_odds(T, ones)) * (rng.random((m, k)) >= silent)
-    return (words[:, :, None] >> np.arange(T) & 1).astype(np.uint8)
 
 
 def windows(spikes: SpikeArray) -> SpikeArray:

@@ -13,17 +13,11 @@ from click.testing import CliRunner
 from golden.config import load
 from golden.errors import LoasError
 from golden.image import write_image
+from golden.synthetic import random_spikes
 from scripts import bench
-from scripts.bench import DENSITIES, Figure, Run, figures, measure, random_spikes, windows, word_odds
+from scripts.bench import DENSITIES, Figure, Run, figures, measure, windows
 from scripts.compare import CATEGORIES
 from scripts.simulate import Result, SimulationError
-
-
-@pytest.mark.parametrize(("T", "ones"), [(1, 1.0), (2, 1.0), (4, 1.0), (4, 2.7), (4, 4.0), (16, 5.0)])
-def test_word_odds_have_the_mean(T: int, ones: float) -> None:
-    odds = word_odds(T, ones)
-    counts = [word.bit_count() for word in range(1, 1 << T)]
-    assert odds.min() >= 0 and odds.sum() == pytest.approx(1) and odds @ counts == pytest.approx(ones, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", DENSITIES)
