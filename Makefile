@@ -14,7 +14,7 @@ export OBJCACHE := ccache
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test lint regress waves mutants bench defs clean distclean
+.PHONY: help setup system demo test lint regress waves mutants bench nets defs clean distclean
 
 help: ## this text
 	@echo 'LoAS - spiking neural network accelerator.  Targets (each may be run first):'
@@ -72,6 +72,9 @@ mutants: setup ## hand-made and generated faults: the tests must find every one
 
 bench: setup ## LAGGY against FAST at VGG16's densities, cycles a match, speed of the simulation; BENCH=--quick for a look
 	$(PY) -m scripts.bench $(BENCH)
+
+nets: setup ## layers of AlexNet and VGG16 with recorded spikes (synthetic where absent), RTL against golden model; NETS="--network resnet19" for others
+	$(PY) -m scripts.nets $(NETS)
 
 defs: setup ## regenerate rtl/loas_defs.vh and the register tables of docs/ from spec/
 	$(PY) -m scripts.defs
