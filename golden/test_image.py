@@ -272,7 +272,9 @@ def test_tiling_rule() -> None:
 
     assert choose_tiling(layer(512), 1000, PAPER) == (64, 32)
     assert choose_tiling(layer(512), 1, PAPER) == (16, 1)
-    assert choose_tiling(layer(512), 4, PAPER) == (32, 4)
+    assert choose_tiling(layer(512), 4, PAPER) == (16, 4)
+    assert choose_tiling(layer(512), 32, PAPER) == (32, 32)
+    assert choose_tiling(layer(512), 48, PAPER) == (64, 32)
     assert choose_tiling(layer(8192), 1000, PAPER) == (64, 2)
     assert choose_tiling(layer(1000, True), 1000, PAPER) == (64, 1)
     with pytest.raises(NetworkError, match="fc: N = 1025 is not legal: a row takes 1025 entries"):
