@@ -27,6 +27,7 @@ from golden.synthetic import Statistics
 
 SHAPES = SPEC_DIR / "networks.toml"
 MOST = 65535  # of any size; Conv and Network.check know the exact limits
+MOST_NEURONS, MOST_WEIGHTS = 1 << 24, 1 << 26  # beyond any machine; keeps memory in bounds until it is asked
 STATISTICS = ("zeros", "silent", "tuned")
 NETWORK_FIELDS = ("T", "trace", "density", "spikes", "layers")
 LAYER_FIELDS = ("name", "source", "input", "kernel", "stride", "pad", "out", "density", "spikes", "readout")
@@ -186,6 +187,8 @@ def parse_layer(where: str, value: object, T: int, given: Mapping[str, Any]) -> 
         or any(isinstance(v, bool) or not isinstance(v, int) or not 1 <= v <= MOST for v in size)
     ):
         raise refuse(f"{where}: input", size, f"[channels, height, width] or [inputs], each 1 to {MOST}")
+    if math.prod(size) > MOST_NEURONS:
+        raise refuse(f"{where}: input", size, f"at most {MOST_NEURONS} neurons")
     out = table.integer("out", 1, MOST)
     conv = None
     if len(size) == 3:
@@ -198,6 +201,9 @@ def parse_layer(where: str, value: object, T: int, given: Mapping[str, Any]) -> 
         for key in ("kernel", "stride", "pad"):
             if key in table.value:
                 raise ShapeError(f"{where}: field {key!r} is not legal: input = {size} is no map")
+    k = conv.taps * conv.cin if conv else size[0]
+    if k * out > MOST_WEIGHTS:
+        raise refuse(f"{where}: out", out, f"1 to {MOST_WEIGHTS // k} with {k} inputs of an output")
     source = table.text("source") if "source" in table.value else name
     return LayerShape(name, source, tuple(size), conv, out, table.percent("density"), table.statistics("spikes", T), table.flag("readout"))
 

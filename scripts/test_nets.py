@@ -284,6 +284,8 @@ def test_a_trace_is_not_needed_for_layers_left_out(folder: Path) -> None:
         ("stride = 2", "stride = true", "layers[1] (down): stride = True is not legal"),
         ("input = [16, 6, 5]", "input = [16, 6]", "input = [16, 6] is not legal: must be [channels, height, width] or [inputs]"),
         ("input = [16, 6, 5]", "input = [16, 6, 0]", "input = [16, 6, 0] is not legal"),
+        ("input = [16, 6, 5]", "input = [65535, 60, 50]", "input = [65535, 60, 50] is not legal: must be at most 16777216 neurons"),
+        ("[16, 6, 5], kernel = 3, pad = 1, out = 20", "[6000, 6, 6], kernel = 6, out = 400", "out = 400 is not legal: must be 1 to 310"),
         ("input = [45], out", "input = [45], kernel = 1, out", "layers[4] (fc1): field 'kernel' is not legal: input = [45] is no map"),
         ('name = "down"', 'name = "conv1"', "layers[1]: name = 'conv1' is not legal: must be a name that no layer before has"),
         ('name = "down", input = [20, 6, 5]', 'name = "down", input = [20, 5, 6]',
