@@ -25,7 +25,7 @@ from rich.table import Table
 
 from golden.config import Config, load
 from golden.errors import LoasError
-from golden.fiber import block_bytes
+from golden.fiber import align
 from golden.image import Layout, parse_layout, write_image
 from golden.layer import Layer
 from golden.network import Network
@@ -142,11 +142,13 @@ def inputs(network: NetworkShape, data: Path, seed: int, synthetic: bool, say: C
 
 
 def weight_bytes(layout: Layout) -> int:
-    """Bytes of the bitmasks and weights of the only layer's B, with padding; without bias and threshold."""
-    lay, total = layout.layers[0], 0
-    for i, (_, _, _, nnz) in enumerate(lay.blocks):
-        masks, _, end = block_bytes(min(lay.block_cols, lay.n - i * lay.block_cols), lay.k, nnz, layout.cfg)
-        total += end - masks
+    """Bytes of the weights of the only layer's B and of their places, with padding; without bias and threshold."""
+    lay, cfg = layout.layers[0], layout.cfg
+    total = 0
+    for i, (_, places, weights, nnz) in enumerate(lay.blocks):
+        end = align(weights + -(-nnz * cfg.wslot_w // 8), max(8, cfg.chunk_bytes))
+        assert end == (lay.blocks[i + 1][0] if i + 1 < len(lay.blocks) else end)
+        total += end - places
     return total
 
 
@@ -175,7 +177,8 @@ def measure(job: Job, cfg: Config, simulate: Callable[[Job], Result]) -> None:
         "silent": float(1 - job.spikes.any(axis=2).mean()), "zero_spikes": float(1 - job.spikes.mean()),
         "floor_cycles": floor, "ratio": count["cycles"] / floor if floor else None, **count,
         "compared": report.compared, "mismatches": report.mismatches,
-        "weights": shape.k * shape.out, "nonzero_weights": nonzero, "weight_bytes": weight_bytes(job.layout),
+        "weights": shape.k * shape.out, "nonzero_weights": nonzero, "code": "index" if lay.index else "bitmask",
+        "weight_bytes": weight_bytes(job.layout),
         "bytes_per_nonzero_weight": weight_bytes(job.layout) / nonzero if nonzero else None,
         "simulation_seconds": round(result.wall_seconds, 3),
     }  # fmt: skip
@@ -347,7 +350,7 @@ def main(
         for value in values:
             console.print(network_table(value, cfg))
         console.print("empty, a, b, weight, laggy, out, idle: percent of all TPPE cycles; floor: matches / TPPEs; B / w: bytes of "
-                      "bitmasks and weights by nonzero weights", markup=False)  # fmt: skip
+                      "weights and their places by nonzero weights", markup=False)  # fmt: skip
         result = {"config": cfg.name, "laggy": bool(cfg.LAGGY), "simulator": "verilator", "memory_latency": latency, "seed": seed,
                   "jobs": workers, "machine": machine(), **{f"{key}_seconds": value for key, value in seconds.items()}, **both,
                   "networks": values}  # fmt: skip

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from golden import index_code
 from golden.bench import VGG16
 from golden.config import Config, load
 from golden.errors import LoasError
@@ -123,10 +124,14 @@ def check_schema(result: dict[str, Any], cfg: Config) -> None:
         assert layer["ratio"] == layer["cycles"] / layer["floor_cycles"] >= 1
         assert sum(layer[key] for key in CATEGORIES) == layer["cycles"] * cfg.NUM_TPPES
         nonzero = int(np.count_nonzero(made.weights))
-        k = one.conv.taps * one.conv.padded(cfg.SLICE_W).cin if one.conv else one.k
-        masks = layer["N"] * cfg.num_chunks(k) * cfg.chunk_bytes
+        wide = one.conv.pad_weights(made.weights, cfg.SLICE_W) if one.conv else made.weights
+        mask = np.pad(wide != 0, ((0, -len(wide) % cfg.CHUNK_W), (0, 0))).T
+        cols = layer["block_cols"]
+        strings = sum(index_code.size(mask[first : first + cols]) for first in range(0, len(mask), cols))
+        assert layer["code"] == ("index" if cfg.INDEX_RATE and strings < mask.size // 8 else "bitmask")
+        places = strings if layer["code"] == "index" else mask.size // 8
         blocks = -(-layer["N"] // layer["block_cols"])
-        assert masks + nonzero <= layer["weight_bytes"] < masks + nonzero + 8 * blocks
+        assert places + nonzero <= layer["weight_bytes"] < places + nonzero + 16 * blocks
         assert (layer["weights"], layer["nonzero_weights"]) == (made.weights.size, nonzero)
         assert layer["bytes_per_nonzero_weight"] == layer["weight_bytes"] / nonzero
         assert layer["compared"] == (10 if one.readout else layer["M"] * layer["N"] * 4) and layer["mismatches"] == 0
