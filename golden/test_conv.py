@@ -183,8 +183,8 @@ def test_work_counts_padded_chunks(seed: int) -> None:
             if rows[m, k].any() and W[k, n]:
                 matches += 1
                 corrections += not rows[m, k].all()
-                chunks.add((k // conv.cin * wide + k % conv.cin) // cfg.CHUNK_W)
-        empty += -(-conv.taps * wide // cfg.CHUNK_W) - len(chunks)
+                chunks.add((k // conv.cin * wide + k % conv.cin) // cfg.window_w)
+        empty += -(-conv.taps * wide // cfg.window_w) - len(chunks)
     got = work(A, W, cfg, conv)
     assert (got.matches, got.corrections, got.empty_chunks) == (matches, corrections, empty)
 

@@ -41,7 +41,7 @@ CONFIGS = {
     "t1": TINY.override(T=1, SLICE_W=4),
     "t3": TINY.override(T=3, WEIGHT_W=4, NUM_SLOTS=2),
     "t16": TINY.override(T=16, WEIGHT_W=5, CHUNK_W=64),
-    "wide": PAPER.override(T=8, CHUNK_W=512, LINE_W=2048, SLICE_W=64, AXI_W=512),
+    "wide": PAPER.override(T=8, CHUNK_W=512, WINDOW=1, LINE_W=2048, SLICE_W=64, AXI_W=512),
 }
 
 

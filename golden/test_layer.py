@@ -75,8 +75,8 @@ def test_work_counts() -> None:
     W = (rng.integers(-3, 4, (70, 6)) * (rng.random((70, 6)) < 0.2)).astype(np.int8)
     matches = corrections = empty = 0
     for m, n in itertools.product(range(3), range(6)):
-        for start in range(0, 70, cfg.CHUNK_W):
-            pairs = [k for k in range(start, min(70, start + cfg.CHUNK_W)) if A[m, k].any() and W[k, n]]
+        for start in range(0, 70, cfg.window_w):
+            pairs = [k for k in range(start, min(70, start + cfg.window_w)) if A[m, k].any() and W[k, n]]
             matches += len(pairs)
             corrections += sum(not A[m, k].all() for k in pairs)
             empty += not pairs

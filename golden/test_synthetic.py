@@ -49,7 +49,7 @@ def test_maps_have_the_published_statistics(name: str) -> None:
         assert np.allclose(spikes.mean(axis=(0, 1)), 1 - zeros, atol=0.01)  # no timestep is special
     assert not (tuned.sum(axis=2) == 1).any()
     # the same words, whether once-firing neurons are dropped or never drawn
-    some, others = (np.bincount(s.sum(axis=2).ravel(), minlength=5) / 65536 for s in (dropped, tuned))
+    some, others = [np.bincount(s.sum(axis=2).ravel(), minlength=5) / 65536 for s in (dropped, tuned)]
     assert np.allclose(some, others, atol=0.01)
 
 
