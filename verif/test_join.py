@@ -21,6 +21,7 @@ class Sizes:
 
     T: int
     CHUNK_W: int
+    WINDOW: int
     SLICE_W: int
     WEIGHT_W: int
     ACC_W: int
@@ -32,6 +33,10 @@ class Sizes:
     @classmethod
     def of(cls, dut: Any) -> Sizes:
         return cls(**{name: param(dut, name) for name in cls.__dataclass_fields__})
+
+    def windows(self, chunks: int) -> int:
+        """Windows of a column."""
+        return -(-chunks // self.WINDOW)
 
     @property
     def slots(self) -> int:
@@ -56,16 +61,17 @@ class Task:
     empty: int = 0
 
     def build(self, sizes: Sizes, chunks: int) -> Task:
-        size, full = sizes.CHUNK_W, (1 << sizes.T) - 1
+        size, full = sizes.CHUNK_W * sizes.WINDOW, (1 << sizes.T) - 1
+        windows = sizes.windows(chunks)
         slot_w = sizes.LINE_W // sizes.slots
         front = self.start % sizes.slots if self.cut else self.start
         weights: list[int] = [0] * front
         for number, column in enumerate(self.columns):
             last = number == len(self.columns) - 1
-            for chunk in range(chunks):
-                inside = range(chunk * size, (chunk + 1) * size)
-                mask = sum(1 << (k - chunk * size) for k in inside if k in column)
-                self.masks.append({"data": mask, "last": int(last and chunk == chunks - 1)})
+            for window in range(windows):
+                inside = range(window * size, (window + 1) * size)
+                mask = sum(1 << (k - window * size) for k in inside if k in column)
+                self.masks.append({"data": mask, "last": int(last and window == windows - 1)})
                 self.empty += not any(k in column and self.words[k] for k in inside)
             hit = [k for k in sorted(column) if self.words[k]]
             self.matches += len(hit)
@@ -97,7 +103,7 @@ class Task:
 
     @property
     def error(self) -> int:
-        """The first mask chunk with which `end` cannot be right."""
+        """The first window with which `end` cannot be right."""
         place = self.start
         for number, mask in enumerate(self.masks):
             place += mask["data"].bit_count()
@@ -339,7 +345,7 @@ async def rate(dut: Any) -> None:
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
 async def early(dut: Any) -> None:
-    """LAGGY takes each mask chunk as soon as it is written, and its entries wait for the row; FAST waits for the row."""
+    """LAGGY takes each window as soon as its chunks are written, and its entries wait for the row; FAST waits for the row."""
     loop, sizes = Loop(dut), Sizes.of(dut)
     chunks = sizes.K_MAX // sizes.CHUNK_W
     await loop.reset()
@@ -353,14 +359,16 @@ async def early(dut: Any) -> None:
         waits = events.count["wait"]
         await loop.step()
         assert events.trace[-1] == "stall_a"
-        assert len(masks.taken) == (rows.allowed if sizes.LAGGY else 0), f"{rows.allowed} chunks are written"
-        assert events.count["wait"] - waits == int(bool(sizes.LAGGY and rows.allowed))
+        whole = rows.allowed // sizes.WINDOW
+        assert len(masks.taken) == (whole if sizes.LAGGY else 0), f"{rows.allowed} chunks are written"
+        assert events.count["wait"] - waits == int(bool(sizes.LAGGY and whole))
     at = loop.cycle
     rows.allowed = chunks
     await loop.until(lambda: bool(sink.items), 20)
     assert sink.items == task.sums and not events.errors
-    # written in cycle `at`, the chunk is there for LAGGY and the row for FAST in the next one, in which it is read
-    assert masks.taken[-1] == at + 2 + (0 if sizes.LAGGY else chunks - 1)
+    # written in cycle `at`, the window is there for LAGGY and the row for FAST in the next one, in which it is read; each chunk has a match
+    last = chunks - (sizes.windows(chunks) - 1) * sizes.WINDOW
+    assert masks.taken[-1] == at + 2 + (0 if sizes.LAGGY else chunks - last)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
@@ -388,9 +396,9 @@ async def fills_up(dut: Any, pace: int) -> None:
             await loop.step()
     for _ in range(2 * places):
         await loop.step()
-    assert len(masks.taken) == places * chunks
+    assert len(masks.taken) == places * sizes.windows(chunks)
     # the last one is in F2 and has not been issued
-    assert events.count["empty"] == places * chunks - 1 and events.trace[-1] == "blocked"
+    assert events.count["empty"] == places * sizes.windows(chunks) - 1 and events.trace[-1] == "blocked"
     gate[0] = True
     await loop.until(lambda: len(sink.items) == len(task.sums), 4 * (places + 4) * chunks + 20)
     assert sink.items == task.sums and not events.errors
@@ -545,11 +553,15 @@ async def reset_in_task(dut: Any) -> None:
         await run_tasks(dut, loop, sizes, [random_task(sizes, chunks, 3) for _ in range(2)], chunks)
 
 
-SMALL = {"T": 4, "CHUNK_W": 32, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "K_MAX": 96, "LAGGY": 1, "FIFO_DEPTH": 4, "LINE_W": 128}
+SMALL = {
+    "T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "K_MAX": 128, "LAGGY": 1, "FIFO_DEPTH": 4, "LINE_W": 128,
+}  # fmt: skip
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
     "fast": {"LAGGY": 0},
-    "narrow": {"T": 2, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 32, "FIFO_DEPTH": 2},
+    "chunk": {"WINDOW": 1, "K_MAX": 96},
+    "wide": {"WINDOW": 4},
+    "narrow": {"T": 2, "WINDOW": 1, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 32, "FIFO_DEPTH": 2},
 }
 
 

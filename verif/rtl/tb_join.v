@@ -8,6 +8,7 @@
 module tb_join #(
     parameter integer T          = 4,
     parameter integer CHUNK_W    = 32,
+    parameter integer WINDOW     = 1,
     parameter integer SLICE_W    = 8,
     parameter integer WEIGHT_W   = 8,
     parameter integer ACC_W      = 16,
@@ -41,7 +42,7 @@ module tb_join #(
     input  wire [T-1:0]                       word_wr_data,
     input  wire                               b_valid,
     output wire                               b_ready,
-    input  wire [CHUNK_W-1:0]                 b_data,
+    input  wire [WINDOW*CHUNK_W-1:0]          b_data,
     input  wire                               b_last,
     input  wire                               w_valid,
     output wire                               w_ready,
@@ -68,8 +69,12 @@ module tb_join #(
     localparam integer LOC_W    = LAGGY != 0 ? CHUNK_AW + SLICE_AW + $clog2(SLICE_W) : BASE_W;
 
     wire                mask_rd_en, mask_rd_bank, base_rd_en, base_rd_bank, word_rd_en, word_rd_bank;
-    wire [CHUNK_AW-1:0] mask_rd_chunk, base_rd_chunk;
-    wire [CHUNK_W-1:0]  mask_rd_data;
+    localparam integer WINDOW_B = $clog2(WINDOW);
+    localparam integer WIN_AW   = K_MAX > WINDOW * CHUNK_W ? $clog2(K_MAX / (WINDOW * CHUNK_W)) : 1;
+    wire [WIN_AW-1:0]   mask_rd_window;
+    wire [CHUNK_AW-1:0] base_rd_chunk;
+    wire [WINDOW*CHUNK_W-1:0] mask_rd_data;
+    wire [WINDOW*BASE_W-1:0]  mask_rd_base;
     wire [BASES_W-1:0]  base_rd_data;
     wire [BASE_W-1:0]   word_rd_index;
     wire [T-1:0]        word_rd_data;
@@ -78,10 +83,25 @@ module tb_join #(
     wire [WEIGHT_W-1:0] e_weight;
     wire [LOC_W-1:0]    e_loc;
 
-    loas_ram #(.W(CHUNK_W), .DEPTH(2 << CHUNK_AW)) mask_ram_inst (
-        .clk(clk), .wr_en(mask_wr_en), .wr_addr(mask_wr_addr), .wr_data(mask_wr_data),
-        .rd_en(mask_rd_en), .rd_addr({mask_rd_bank, mask_rd_chunk}), .rd_data(mask_rd_data)
-    );
+    // chunk c of each window, and for FAST the words in front of it
+    wire [CHUNK_AW-1:0] wr_chunk = mask_wr_addr[CHUNK_AW-1:0];
+    wire [CHUNK_AW-1:0] wr_window = wr_chunk >> WINDOW_B;
+    genvar c;
+    generate
+        for (c = 0; c < WINDOW; c = c + 1) begin : gen_window
+            wire here = ({{(32-CHUNK_AW){1'b0}}, wr_chunk} & (WINDOW - 1)) == c;
+            loas_ram #(.W(CHUNK_W), .DEPTH(2 << WIN_AW)) mask_ram_inst (
+                .clk(clk), .wr_en(mask_wr_en && here), .wr_addr({mask_wr_addr[CHUNK_AW], wr_window[WIN_AW-1:0]}),
+                .wr_data(mask_wr_data), .rd_en(mask_rd_en), .rd_addr({mask_rd_bank, mask_rd_window}),
+                .rd_data(mask_rd_data[c*CHUNK_W +: CHUNK_W])
+            );
+            loas_ram #(.W(BASE_W), .DEPTH(2 << WIN_AW)) base_ram_inst (
+                .clk(clk), .wr_en(mask_wr_en && here), .wr_addr({mask_wr_addr[CHUNK_AW], wr_window[WIN_AW-1:0]}),
+                .wr_data(base_wr_data[BASE_W-1:0]), .rd_en(mask_rd_en), .rd_addr({mask_rd_bank, mask_rd_window}),
+                .rd_data(mask_rd_base[c*BASE_W +: BASE_W])
+            );
+        end
+    endgenerate
 
     loas_ram #(.W(BASES_W), .DEPTH(2 << CHUNK_AW)) base_ram_inst (
         .clk(clk), .wr_en(mask_wr_en), .wr_addr(mask_wr_addr), .wr_data(base_wr_data),
@@ -94,14 +114,14 @@ module tb_join #(
     );
 
     loas_join #(
-        .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W),
+        .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W),
         .POS_W(POS_W), .LOC_W(LOC_W)
     ) front_inst (
         .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
         .s_valid(s_valid), .s_ready(s_ready), .s_cols(s_cols), .s_start(s_start), .s_end(s_end),
         .complete(complete), .ld_valid(ld_valid), .ld_bank(ld_bank), .ld_masks(ld_masks),
-        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_chunk(mask_rd_chunk), .mask_rd_data(mask_rd_data),
-        .mask_rd_base(base_rd_data[BASE_W-1:0]),
+        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
+        .mask_rd_base(mask_rd_base),
         .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
         .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),
         .e_valid(e_valid), .e_ready(e_ready), .e_weight(e_weight), .e_match(e_match), .e_col_last(e_col_last),
@@ -133,9 +153,9 @@ module tb_join #(
                 .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
                 .m_valid(m_valid), .m_ready(m_ready), .m_sum(m_sum), .m_last(m_last)
             );
-            assign base_rd_en    = mask_rd_en;
-            assign base_rd_bank  = mask_rd_bank;
-            assign base_rd_chunk = mask_rd_chunk;
+            assign base_rd_en    = 1'b0;
+            assign base_rd_bank  = 1'b0;
+            assign base_rd_chunk = {CHUNK_AW{1'b0}};
             assign ev_wait       = 1'b0;
             assign ev_correction = 1'b0;
         end
