@@ -86,13 +86,14 @@ class Report:
         self.outputs.append(got)
 
 
-def decode_row(row: npt.NDArray[np.uint8], n: int, cfg: Config) -> tuple[npt.NDArray[np.uint8], str]:
+def decode_row(row: npt.NDArray[np.uint8], n: int, cfg: Config, clean: bool = True) -> tuple[npt.NDArray[np.uint8], str]:
     """Decodes one spike row fiber, strictly.
 
     Args:
         row: The bytes of the row, padding included.
         n: Neurons.
         cfg: For T and CHUNK_W.
+        clean: Demand zeros to the end of the row; else only to the end of the fiber's last chunk, which is all that is written.
 
     Returns:
         (n, T) spikes, and what is wrong with the fiber ("" if nothing).
@@ -116,7 +117,8 @@ def decode_row(row: npt.NDArray[np.uint8], n: int, cfg: Config) -> tuple[npt.NDA
         wrong = "unused bits of a packed word are not zero"
     if not wrong and not spikes[live].any(axis=1).all():
         wrong = "a silent neuron is stored"
-    if not wrong and bits[len(live) * cfg.word_w :].any():
+    end = len(bits) if clean else -(-len(live) * cfg.word_w // cfg.CHUNK_W) * cfg.CHUNK_W
+    if not wrong and bits[len(live) * cfg.word_w : end].any():
         wrong = "bits behind the last packed word are not zero"
     return spikes, wrong
 
@@ -146,7 +148,7 @@ def compare(
     if len(table) != places * chunks:
         report.fault(f"the image has {len(table)} layers, the network {places} in {chunks} chunks of timesteps")
         return report
-    lost = [overwritten(i, table) for i in range(len(table))]
+    lost = [overlaps(i, table[i + 1 :], table) for i in range(len(table))]
     for index, (layer, want) in enumerate(zip(network.layers, golden, strict=True)):
         where = f"layer {index} ({layer.name})"
         parts = []
@@ -155,7 +157,8 @@ def compare(
                 report.fault(f"{where}: the image has {desc['rows'] & 0xFFFFFF} output rows, the golden model {len(want)}")
                 return report
             if not lost[index + chunk * places] and (not layer.readout or chunk == chunks - 1):
-                parts.append(read_output(memory, desc, layer.readout, cfg, where, report))
+                clean = not overlaps(index + chunk * places, table[: index + chunk * places], table)
+                parts.append(read_output(memory, desc, layer.readout, cfg, where, report, clean))
         counts = [counters(memory, desc["perf_ptr"]) for desc in table[index::places]]
         count = {key: sum(one[key] for one in counts) for key in counts[0]}
         report.layers.append(count)
@@ -167,24 +170,31 @@ def compare(
     return report
 
 
-def overwritten(index: int, table: list[dict[str, int]]) -> bool:
-    """True if a later layer's output lies over that of a descriptor; a readout is overwritten by its own next chunk only."""
-    spans = [(d["out_base"], d["out_base"] + (d["rows"] & 0xFFFFFF) * d["out_stride"]) for d in table]
-    start, end = spans[index]
-    return any(a < end and start < b for a, b in spans[index + 1 :])
+def overlaps(index: int, others: list[dict[str, int]], table: list[dict[str, int]]) -> bool:
+    """True if the output of a descriptor lies over that of one of the others."""
+    (start, end), *spans = [
+        (d["out_base"], d["out_base"] + (d["rows"] & 0xFFFFFF) * d["out_stride"]) for d in [table[index], *others]
+    ]  # fmt: skip
+    return any(a < end and start < b for a, b in spans)
 
 
-def read_output(memory: bytes, desc: dict[str, int], readout: bool, cfg: Config, where: str, report: Report) -> npt.NDArray[np.integer]:
-    """The rows that one descriptor says: (M, N, T of the machine) spikes, or (M, N) integers; faults go to the report."""
+def read_output(
+    memory: bytes, desc: dict[str, int], readout: bool, cfg: Config, where: str, report: Report, clean: bool = True
+) -> npt.NDArray[np.integer]:  # fmt: skip
+    """The rows that one descriptor says: (M, N, T of the machine) spikes, or (M, N) integers; faults go to the report.
+
+    ``clean`` as in :func:`decode_row`: false where rows of another layer were before.
+    """
     m, n, stride = desc["rows"] & 0xFFFFFF, desc["n"], desc["out_stride"]
     area = np.frombuffer(memory, np.uint8, m * stride, desc["out_base"]).reshape(m, stride)
     if readout:
-        if area[:, 4 * n :].any():
+        end = stride if clean else -(-4 * n // cfg.chunk_bytes) * cfg.chunk_bytes
+        if area[:, 4 * n : end].any():
             report.fault(f"{where}: bytes behind the integers of a row are not zero")
         return np.ascontiguousarray(area[:, : 4 * n]).view("<i4").astype(np.int64)
     got = np.zeros((m, n, cfg.T), np.uint8)
     for row in range(m):
-        got[row], wrong = decode_row(area[row], n, cfg)
+        got[row], wrong = decode_row(area[row], n, cfg, clean)
         if wrong:
             report.fault(f"{where}, row {row}: {wrong}")
     return got
