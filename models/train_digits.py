@@ -19,9 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +28,36 @@ import nir
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.training import (
+    DT,
+    QUANTISATION,
+    READOUT,
+    WEIGHT_MAX,
+    Integers,
+    Report,
+    Trainer,
+    digits_split,
+    evaluate,
+    in_steps,
+    integers_of,
+    largest,
+    lif_node,
+    neurons,
+    power_of_two,
+    scale_of,
+    summary,
+    warp,
+    zero_fraction,
+)
+
 T = 4
 LEAK = 64  # in 1/256: the paper's decay of 1/4
-WEIGHT_MAX = 127  # 8 bits, symmetric
 SIZES = (64, 256, 256, 128, 10)
 NAMES = ("encoder", "fc1", "fc2", "readout")
 NEURONS = ("encoder_lif", "lif1", "lif2", None)
-DT = 1.0
-TAU = DT / (1 - LEAK / 256)
 # Surviving fraction of weights after each pruning round (encoder, fc1, fc2, readout); the encoder stays dense.
 ROUNDS = (
     (1.0, 0.40, 0.40, 0.80),
@@ -51,50 +67,7 @@ ROUNDS = (
 )
 
 
-class Spike(torch.autograd.Function):  # type: ignore[misc]  # torch is not installed where types are checked
-    """Heaviside step of x = v - theta (1 where x >= 0) with the derivative of a scaled arc tangent."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return (x >= 0).to(x.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return grads[0] / (1 + (math.pi * x) ** 2)
-
-
-def through(rounded: Tensor, x: Tensor) -> Tensor:
-    """The value of `rounded` with the gradient of `x` (straight-through estimator)."""
-    return x + (rounded - x).detach()
-
-
-@dataclass
-class Integers:
-    """Integers of one layer: weight (out, in), bias and threshold (out,) and the scale they are multiples of."""
-
-    weight: np.ndarray
-    bias: np.ndarray
-    threshold: np.ndarray | None
-    scale: np.ndarray
-
-
-@dataclass
-class Report:
-    """What one evaluation found."""
-
-    correct: int
-    images: int
-    logits: np.ndarray
-    spikes: list[np.ndarray] = field(default_factory=list)  # (images, neurons, T) of the spiking layers
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.images
-
-
-class Net(nn.Module):  # type: ignore[misc]  # as above
+class Net(nn.Module):  # type: ignore[misc]  # torch is not installed where types are checked
     """The network in float, or with the machine's integers in its forward pass (`quantised`)."""
 
     def __init__(self) -> None:
@@ -111,70 +84,40 @@ class Net(nn.Module):  # type: ignore[misc]  # as above
     def mask(self, i: int) -> Tensor:
         return getattr(self, f"mask{i}")
 
-    def scale(self, i: int) -> Tensor:
-        """Value of one integer step: per output neuron, one for the whole readout (its outputs are compared)."""
-        weight = (self.fcs[i].weight * self.mask(i)).detach().abs()
-        top = weight.max() if NEURONS[i] is None else weight.max(dim=1, keepdim=True).values
-        return top.clamp_min(1e-6) / WEIGHT_MAX
+    def weight(self, i: int) -> Tensor:
+        """The pruned weight of layer i."""
+        return self.fcs[i].weight * self.mask(i)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits of the images `x` (images, 64), and the spikes of every spiking layer as (T, images, neurons)."""
         x = x.expand(T, *x.shape)
         spikes: list[Tensor] = []
         for i, fc in enumerate(self.fcs):
-            weight, bias = fc.weight * self.mask(i), fc.bias
+            weight, bias = self.weight(i), fc.bias
+            step = theta = torch.ones(1)
             if self.quantised:
-                # In units of the scale every quantity is an integer below 2^24, which float32 holds exactly.
-                scale = self.scale(i)
-                weight = through((weight / scale).round(), weight / scale)
-                bias = bias / scale.reshape(-1)
-                bias = through(bias.round(), bias)
+                scale = scale_of(weight, NEURONS[i] is None)
+                weight, bias = in_steps(weight, bias, scale)
                 step = scale.reshape(-1)
                 theta = (1 / step).round()
-            else:
-                step = theta = torch.ones(1)
             current = F.linear(x, weight, bias)
             if NEURONS[i] is None:
                 return current.sum(0) * step, spikes
-            u = torch.zeros_like(current[0])
-            out = []
-            for t in range(T):
-                v = current[t] + u
-                c = Spike.apply((v - theta) * step)
-                u = v * (LEAK / 256)
-                if self.quantised:
-                    u = through(u.floor(), u)
-                u = u * (1 - c)
-                out.append(c)
-            x = torch.stack(out)
+            x = neurons(current, theta, step, LEAK, self.quantised)
             spikes.append(x)
         raise AssertionError("the last layer is a readout")
 
     @torch.no_grad()
     def prune(self, keep: tuple[float, ...]) -> None:
         """Keep the given fraction of each layer's weights, the largest ones; every output keeps at least two."""
-        for i, fc in enumerate(self.fcs):
-            if keep[i] >= 1:
-                continue
-            weight = (fc.weight * self.mask(i)).abs()
-            count = round(keep[i] * weight.numel())
-            limit = weight.flatten().kthvalue(weight.numel() - count + 1).values
-            mask = weight >= limit
-            mask.scatter_(1, weight.topk(2, dim=1).indices, True)
-            self.mask(i).copy_(mask)
+        for i, fraction in enumerate(keep):
+            if fraction < 1:
+                self.mask(i).copy_(largest(self.weight(i), fraction))
 
     @torch.no_grad()
     def integers(self) -> list[Integers]:
         """The integers that the quantised forward pass uses, layer by layer."""
-        out = []
-        for i, fc in enumerate(self.fcs):
-            scale = self.scale(i)
-            step = scale.reshape(-1)
-            weight = (fc.weight * self.mask(i) / scale).round().to(torch.int64).numpy()
-            bias = (fc.bias / step).round().to(torch.int64).numpy()
-            theta = None if NEURONS[i] is None else (1 / step).round().to(torch.int64).numpy()
-            out.append(Integers(weight, bias, theta, step.numpy().astype(np.float64)))
-        return out
+        return [integers_of(self.weight(i), fc.bias, NEURONS[i] is None) for i, fc in enumerate(self.fcs)]
 
 
 def infer(layers: list[Integers], pixels: np.ndarray, labels: np.ndarray) -> Report:
@@ -198,122 +141,25 @@ def infer(layers: list[Integers], pixels: np.ndarray, labels: np.ndarray) -> Rep
 
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
     """Small random rotation, zoom, shear and shift of the 8x8 images, rounded to the integer pixels of the data."""
-    n = len(x)
-    r = torch.rand(5, n, generator=generator) * 2 - 1
-    angle, zoom, shear = r[0] * 0.2, 1 + r[1] * 0.1, r[2] * 0.12
-    theta = torch.stack(
-        [
-            torch.stack([zoom * angle.cos(), -angle.sin() + shear, r[3] * 0.18], 1),
-            torch.stack([angle.sin(), zoom * angle.cos(), r[4] * 0.18], 1),
-        ],
-        1,
-    )
-    grid = F.affine_grid(theta, [n, 1, 8, 8], align_corners=False)
-    return F.grid_sample(x.reshape(n, 1, 8, 8), grid, align_corners=False).reshape(n, 64).round().clamp(0, 16)
-
-
-@dataclass
-class Trainer:
-    """Training set, random numbers and the one loop that every phase uses."""
-
-    x: Tensor
-    y: Tensor
-    generator: torch.Generator
-    batch: int = 64
-    target: float = 0.28  # wanted fraction of neurons that are not silent
-    activity: float = 4.0  # weight of that wish in the loss
-
-    def run(self, net: Net, epochs: int, lr: float, title: str, keep: int | None = None) -> dict[str, Tensor] | None:
-        """Train for some epochs with a cosine schedule; returns the weights after epoch `keep`, if it is given."""
-        optimiser = torch.optim.Adam(net.parameters(), lr=lr)
-        steps = math.ceil(len(self.x) / self.batch)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, epochs * steps, eta_min=lr / 50)
-        kept: dict[str, Tensor] | None = None
-        begin, hits, loss_sum = time.monotonic(), 0, 0.0
-        for epoch in range(1, epochs + 1):
-            hits, loss_sum = 0, 0.0
-            order = torch.randperm(len(self.x), generator=self.generator)
-            for part in order.split(self.batch):
-                x, y = augment(self.x[part], self.generator), self.y[part]
-                logits, spikes = net(x)
-                loss = F.cross_entropy(logits, y, label_smoothing=0.05)
-                for s in spikes:
-                    fires = 1 - (1 - s).prod(0)  # 1 where a neuron fires at least once
-                    loss = loss + self.activity * F.relu(fires.mean() - self.target) ** 2
-                    loss = loss + 0.02 * s.mean()
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                hits += int((logits.argmax(1) == y).sum())
-                loss_sum += loss.item() * len(y)
-            if epoch == keep:
-                kept = {name: p.detach().clone() for name, p in net.named_parameters()}
-            if epoch % 10 == 0 or epoch == epochs:
-                click.echo(
-                    f"  {title}: epoch {epoch}/{epochs}  loss {loss_sum / len(self.x):.4f}  "
-                    f"train {hits / len(self.x):.4f}  {time.monotonic() - begin:.0f} s"
-                )
-        return kept
-
-
-def zero_fraction(weights: list[np.ndarray]) -> float:
-    """Fraction of zeros among all weights of the given layers."""
-    return sum(int((w == 0).sum()) for w in weights) / sum(w.size for w in weights)
-
-
-@torch.no_grad()
-def evaluate(net: Net, pixels: Tensor, labels: Tensor) -> Report:
-    """Accuracy and spikes of the forward pass as it stands (float or quantised)."""
-    net.eval()
-    logits, spikes = net(pixels)
-    net.train()
-    fired = [s.permute(1, 2, 0).to(torch.uint8).numpy() for s in spikes]
-    return Report(int((logits.argmax(1) == labels).sum()), len(labels), logits.numpy(), fired)
-
-
-def summary(stage: str, report: Report, zeros: float) -> dict[str, Any]:
-    """One line of the table of accuracy against sparsity."""
-    silent = {n: round(float((s.max(2) == 0).mean()), 4) for n, s in zip(NAMES, report.spikes, strict=False)}
-    row = {
-        "stage": stage,
-        "correct": report.correct,
-        "accuracy": round(report.accuracy, 4),
-        "zero_weight_fraction": round(zeros, 4),
-        "silent_fraction": silent,
-    }
-    click.echo(f"{stage}: {report.correct}/{report.images} = {report.accuracy:.4f}, zero {zeros:.4f}, silent {silent}")
-    return row
+    warped = warp(x.reshape(-1, 8, 8), generator, angle=0.2, zoom=0.1, shear=0.12, shift=0.18)
+    return warped.reshape(-1, 64).round().clamp(0, 16)
 
 
 def to_nir(layers: list[Integers]) -> nir.NIRGraph:
-    """The graph whose floats give these integers back: integers times a power of two, thresholds near 1.
-
-    A neuron does not change when weights, bias and threshold share a factor, so each keeps the power of two that is
-    nearest to its trained scale. All products and sums are then exact in float32 as well, ties included.
-    """
+    """The graph whose floats give these integers back: integers times a power of two, thresholds near 1."""
     nodes: dict[str, Any] = {"input": nir.Input({"input": np.array([SIZES[0]])})}
     for name, neuron, layer in zip(NAMES, NEURONS, layers, strict=True):
-        step = 2.0 ** np.round(np.log2(layer.scale))
-        step = np.broadcast_to(step, layer.bias.shape)
-        nodes[name] = nir.Affine(
-            weight=(layer.weight * step[:, None]).astype(np.float32), bias=(layer.bias * step).astype(np.float32)
-        )
+        step = power_of_two(layer)
+        weight, bias = layer.weight * step[:, None], layer.bias * step
+        nodes[name] = nir.Affine(weight=weight.astype(np.float32), bias=bias.astype(np.float32))
         if neuron is not None and layer.threshold is not None:
-            n = len(layer.bias)
-            nodes[neuron] = nir.LIF(
-                tau=np.full(n, TAU, np.float32),
-                r=np.full(n, TAU / DT, np.float32),  # input gain r * dt / tau = 1
-                v_leak=np.zeros(n, np.float32),
-                v_threshold=(layer.threshold * step).astype(np.float32),
-                v_reset=np.zeros(n, np.float32),
-            )
+            nodes[neuron] = lif_node(layer.threshold * step, LEAK)
     nodes["output"] = nir.Output({"output": np.array([SIZES[-1]])})
     order = list(nodes)
     return nir.NIRGraph(nodes=nodes, edges=list(zip(order, order[1:], strict=False)))
 
 
-def sidecar(layers: list[Integers], report: Report, test: np.ndarray, nir_file: Path, extra: dict[str, Any]) -> dict[str, Any]:
+def sidecar(layers: list[Integers], report: Report, split: dict[str, Any], nir_file: Path, extra: dict[str, Any]) -> dict[str, Any]:
     """What NIR cannot say, and what to expect (fields: models/digits/README.md)."""
     machine = layers[1:]
     fires = [(s.max(2) != 0).sum(0) for s in report.spikes]  # images in which each neuron is not silent
@@ -359,23 +205,9 @@ def sidecar(layers: list[Integers], report: Report, test: np.ndarray, nir_file: 
             }
             for i, (name, neuron) in enumerate(zip(NAMES, NEURONS, strict=True))
         ],
-        "readout": {"value": "sum_t O[t] + T*b", "decision": "argmax", "ties": "lowest index"},
-        "quantisation": {
-            "bits": 8,
-            "w_max": WEIGHT_MAX,
-            "rounding": "half_even",
-            "scale": "max_abs/127",
-            "bias": "rint(b/s)",
-            "threshold": "rint(theta/s)",
-        },
-        "split": {
-            "dataset": "sklearn.datasets.load_digits",
-            "function": "train_test_split",
-            "test_size": 0.2,
-            "random_state": 0,
-            "stratify": True,
-            "test_indices": [int(i) for i in test],
-        },
+        "readout": READOUT,
+        "quantisation": QUANTISATION,
+        "split": split,
         "expected": {
             "images": report.images,
             "correct": report.correct,
@@ -389,7 +221,7 @@ def sidecar(layers: list[Integers], report: Report, test: np.ndarray, nir_file: 
             "silent_fraction": {n: float((s.max(2) == 0).mean()) for n, s in spiking},
             "spike_zero_fraction": {n: float((s == 0).mean()) for n, s in spiking},
             "matches": matches,
-            "logits_sha256": hashlib.sha256(np.ascontiguousarray(report.logits, dtype="<i4").tobytes()).hexdigest(),
+            "logits_sha256": report.logits_sha256,
         },
         "training": extra,
     }
@@ -409,17 +241,15 @@ def main(seed: int, out: Path, epochs: int, finetune: int, rewind: int, target: 
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(seed)
     data = load_digits()
-    train, test = train_test_split(np.arange(len(data.target)), test_size=0.2, random_state=0, stratify=data.target)
-    if validate:
-        train, test = train_test_split(train, test_size=0.2, random_state=1, stratify=data.target[train])
+    train, test, split = digits_split(data.target, validate)
     pixels, labels = torch.tensor(data.data, dtype=torch.float32), torch.tensor(data.target)
-    trainer = Trainer(pixels[train], labels[train], torch.Generator().manual_seed(seed), target=target)
+    trainer = Trainer(pixels[train], labels[train], torch.Generator().manual_seed(seed), augment, target=target)
     net = Net()
     table = []
 
     def measure(stage: str) -> None:
-        weights = [(fc.weight * net.mask(i)).detach().numpy() for i, fc in enumerate(net.fcs)]
-        table.append(summary(stage, evaluate(net, pixels[test], labels[test]), zero_fraction(weights[1:])))
+        weights = [net.weight(i).detach().numpy() for i in range(len(net.fcs))]
+        table.append(summary(stage, evaluate(net, pixels[test], labels[test]), NAMES, zero_fraction(weights[1:])))
 
     early = trainer.run(net, epochs, 3e-3, "dense", keep=rewind)
     if early is None:
@@ -438,7 +268,7 @@ def main(seed: int, out: Path, epochs: int, finetune: int, rewind: int, target: 
     own = evaluate(net, pixels[test], labels[test])
     if any((a != b).any() for a, b in zip(report.spikes, own.spikes, strict=True)):
         raise click.ClickException("the forward pass and integer inference disagree: spikes differ")
-    table.append(summary("pruned, 8-bit integers", report, zero_fraction([m.weight for m in layers[1:]])))
+    table.append(summary("pruned, 8-bit integers", report, NAMES, zero_fraction([m.weight for m in layers[1:]])))
     for name, layer in zip(NAMES, layers, strict=True):
         if name != "readout" and (np.abs(layer.weight).max(1) != WEIGHT_MAX).any():
             raise click.ClickException(f"{name}: an output neuron lost its largest weight")
@@ -448,7 +278,7 @@ def main(seed: int, out: Path, epochs: int, finetune: int, rewind: int, target: 
     nir.write(out / "digits.nir", to_nir(layers))
     extra = {"seed": seed, "epochs": epochs, "finetune": finetune, "rewind": rewind, "target": target, "table": table}
     extra["torch"] = torch.__version__
-    text = json.dumps(sidecar(layers, report, test, out / "digits.nir", extra), indent=1)
+    text = json.dumps(sidecar(layers, report, split, out / "digits.nir", extra), indent=1)
     (out / "digits.json").write_text(text + "\n", encoding="utf-8")
     click.echo(f"wrote {out}/digits.nir and digits.json in {time.monotonic() - begin:.0f} s")
 
