@@ -91,18 +91,18 @@ NAN = np.full((5, 6), np.nan, np.float32)
 @pytest.mark.parametrize(
     ("nodes", "message"),
     [
-        ({"lif": nir.Threshold(np.ones(5))}, "node 'lif' is a Threshold: must be Input"),
+        ({"lif": nir.Threshold(np.ones(5))}, "node 'lif': the sidecar's leak = 64 is not legal: tau and dt give 0"),
         ({"fc": nir.Affine(NAN, np.zeros(5))}, r"node 'fc': weight\[0, 0\] = nan is not legal"),
         ({"fc": nir.Affine(np.zeros((5, 6)), np.full(5, np.inf))}, r"node 'fc': bias\[0\] = inf"),
-        ({"fc": nir.Affine(np.zeros((5, 7)), np.zeros(5))}, "node 'fc': the sidecar's k = 6 is not legal: the weights have 7"),
+        ({"fc": nir.Affine(np.zeros((5, 7)), np.zeros(5))}, "node 'fc': weight: 7 inputs are not legal: 'a.lif' has 6 outputs"),
         ({"fc": nir.Linear(np.zeros((2, 5, 6)))}, r"node 'fc': weight: shape \(2, 5, 6\)"),
-        ({"out": nir.Affine(np.zeros((2, 4)), np.zeros(2))}, "node 'out': weight: 4 inputs are not legal: 'fc' has 5"),
+        ({"out": nir.Affine(np.zeros((2, 4)), np.zeros(2))}, "node 'out': weight: 4 inputs are not legal: 'lif' has 5 outputs"),
         ({"lif": lif(4)}, r"node 'lif': .*: shape \(4,\) is not legal: must be \(5,\)"),
         ({"lif": lif(5, v_reset=0.5)}, "node 'lif': v_reset = 0.5 is not legal"),
         ({"lif": lif(5, tau=0.5)}, "node 'lif': tau = 0.5 is not legal"),
         ({"lif": lif(5, tau=8.0)}, "node 'lif': the sidecar's leak = 64 is not legal: tau and dt give 224"),
         ({"lif": lif(5, v_threshold=np.nan)}, r"node 'lif': v_threshold\[0\] = nan"),
-        ({"lif": nir.Affine(np.zeros((5, 5)), np.zeros(5))}, "node 'lif' is a Affine: must be LIF or IF here"),
+        ({"lif": nir.Affine(np.zeros((5, 5)), np.zeros(5))}, "the nodes .* do not match the sidecar's layers: must be"),
         ({"more": lif(3)}, r"misses \['more'\]"),
         ({"input2": nir.Input({"input": np.array([3])})}, "2 Input nodes"),
     ],
@@ -114,7 +114,7 @@ def test_bad_nodes(nodes: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("edge", "message"),
-    [(("lif", "fc"), "node 'lif' feeds both"), (("output", "fc"), "node 'fc' closes a loop"), (("lif", "x"), "'x' does not exist")],
+    [(("lif", "fc"), "node 'fc' closes a loop"), (("output", "fc"), "node 'fc' closes a loop"), (("lif", "x"), "'x' does not exist")],
 )
 def test_bad_edges(edge: tuple[str, str], message: str) -> None:
     g = graph()
@@ -177,6 +177,7 @@ def test_packs_from_the_command_line(tmp_path: Path) -> None:
     np.savez(tmp_path / "in.npz", spikes=np.ones((2, 6, 4)))
     arguments = [str(tmp_path / name) for name in ("net.nir", "in.npz", "image")]
     result = CliRunner().invoke(main, ["pack", *arguments])
-    assert result.exit_code == 0 and "NIR rule in force: T = 4, dt = 1.0, reset = hard" in result.output, result.output
+    assert result.exit_code == 0 and "contract of net.nir" in result.output, result.output
     origin = json.loads((tmp_path / "image" / "manifest.json").read_text())["origin"]
-    assert origin["nir"] == {"T": 4, "dt": 1.0, "reset": "hard", "comparison": ">=", "weight_bits": 8}
+    assert origin["contract"] == {"T": 4, "dt": 1.0, "reset": "hard", "comparison": ">=", "decay": "euler", "lif_gain": "nir",
+                                  "encoding": "direct", "pixel_scale": 1.0, "weight_bits": 8}  # fmt: skip

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""Discrete constants of NIR's neurons, from their equations and the contract.
+
+    LIF       v' = ((v_leak - v) + r I) / tau
+    CubaLIF   the same, I' = (-I + w_in S) / tau_syn
+    IF        v' = r I
+    Threshold no memory
+
+all become X[t] = beta U[t-1] + gain I[t] + drift, and fire at theta.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scripts.importer.contract import Contract
+from scripts.importer.graph import Floats, Graph, Node
+
+SPIKING = ("LIF", "IF", "CubaLIF", "Threshold")
+FIELDS = {"LIF": ("tau", "r", "v_leak", "v_threshold"), "IF": ("r", "v_threshold"), "Threshold": ("threshold",),
+          "CubaLIF": ("tau_mem", "tau_syn", "r", "v_leak", "v_threshold")}  # fmt: skip
+GRID = 1 << 16  # constants of a float32 file that lie within 2^-20 of a multiple of 2^-16 are that multiple
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What a neuron does in a step; all arrays have the neurons' logical shape.
+
+    Attributes:
+        beta: What is left of the membrane after a step, 0 to 1.
+        gain: Of the input.
+        drift: Added every step.
+        theta: Threshold.
+        alpha: What is left of a CubaLIF's synapse after a step; 0 elsewhere.
+    """
+
+    beta: Floats
+    gain: Floats
+    drift: Floats
+    theta: Floats
+    alpha: Floats
+
+
+def tidy(value: Floats, noise: float = 0.0) -> Floats:
+    """Takes the noise of float32 off constants: 1 - 1e-4 / 2e-4 is meant to be 0.5. ``noise``: absolute, beside the relative."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = np.rint(value * GRID) / GRID
+        return np.where(np.abs(value - near) <= np.maximum(noise, 2.0**-20 * np.abs(value)), near, value)
+
+
+def constants(graph: Graph, node: Node, contract: Contract, shape: tuple[int, ...]) -> Constants:
+    """The constants of a neuron.
+
+    Args:
+        graph: For messages.
+        node: LIF, IF, CubaLIF or Threshold.
+        contract: Checked by :func:`scripts.importer.contract.require`.
+        shape: Logical shape of its input.
+
+    Raises:
+        NirError: A parameter has a wrong shape or value.
+    """
+    dt = contract.dt
+    assert dt is not None
+
+    def get(name: str, default: float | None = None) -> Floats:
+        array = graph.numbers(node, name, default)
+        if array.ndim == 0 or array.size == 1:
+            return np.full(shape, array.reshape(-1)[0])
+        if array.shape == shape:
+            return array
+        if len(shape) > 1 and array.shape == (shape[0],) + (1,) * (len(shape) - 1):  # one a channel
+            return np.broadcast_to(array, shape).copy()
+        raise graph.fault(node.name, f"{name}: shape {array.shape} is not legal: must be {shape}")
+
+    def decay(name: str) -> Floats:
+        tau = get(name)
+        if (tau <= 0).any() or (contract.decay == "euler" and (tau < dt * (1 - 1e-5)).any()):
+            raise graph.fault(node.name, f"{name} = {tau.min()} is not legal: must be at least dt = {dt} (is dt right?)")
+        beta = np.exp(-dt / tau) if contract.decay == "exponential" else np.maximum(0.0, 1 - dt / tau)
+        return tidy(beta, 2.0**-20)
+
+    one, zero = np.ones(shape), np.zeros(shape)
+    if node.kind == "Threshold":
+        return Constants(zero, one, zero, get("threshold"), zero)
+    theta, reset = get("v_threshold"), get("v_reset", 0.0)
+    if contract.reset == "hard" and reset.any():
+        raise graph.fault(node.name, f"v_reset = {reset[reset != 0][0]} is not legal: must be 0, the membrane at the start (hard reset)")
+    if node.kind == "IF":
+        gain = get("r") * (dt if contract.if_gain == "per-second" else 1.0)
+        return Constants(one, tidy(gain), zero, theta, zero)
+    beta = decay("tau" if node.kind == "LIF" else "tau_mem")
+    with np.errstate(over="ignore", invalid="ignore"):
+        gain, drift, alpha = one if contract.lif_gain == "one" else get("r") * (1 - beta), get("v_leak") * (1 - beta), zero
+        if node.kind == "CubaLIF":
+            alpha = decay("tau_syn")
+            gain = gain if contract.lif_gain == "one" else gain * get("w_in", 1.0) * (1 - alpha)
+    return Constants(beta, tidy(gain), drift, theta, alpha)

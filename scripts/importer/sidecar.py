@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""The sidecar: a JSON file beside a NIR file with what NIR cannot say. Fields: docs/import.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from scripts.importer.contract import COMPARISONS, T_MAX
+from scripts.importer.errors import NirError
+from scripts.importer.graph import Graph
+from scripts.importer.stages import Stage
+
+LAYER_FIELDS = ("name", "affine", "neuron", "runs_on", "kind", "scale", "leak", "drop_once", "k", "n", "pool", "input_shape",
+                "neuron_shape", "output_shape")  # fmt: skip
+
+
+def load_sidecar(path: Path) -> dict[str, Any]:
+    """Reads and checks a sidecar.
+
+    Raises:
+        NirError: Names file, field, value and what is legal.
+    """
+    try:
+        side = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise NirError(f"{path}: cannot be read: {err.strerror}; it must say what NIR cannot (T, dt, reset, ...)") from err
+    except ValueError as err:
+        raise NirError(f"{path}: is not JSON: {err}") from err
+    if not isinstance(side, dict):
+        raise NirError(f"{path}: is not legal: must be a JSON object")
+    legal: dict[str, tuple[Any, ...]] = {
+        "format": ("loas-nir-sidecar",), "version": (1,), "reset": ("hard", "soft", "subtract", "subtract-delayed"),
+        "comparison": COMPARISONS, "weight_bits": (4, 5, 6, 7, 8),
+    }  # fmt: skip
+    for field, values in legal.items():
+        needed = field in ("format", "version")
+        if (field in side or needed) and (side.get(field) not in values or type(side[field]) is not type(values[0])):
+            raise NirError(f"{path}: {field} = {side.get(field)!r} is not legal: must be one of {', '.join(map(str, values))}")
+    if "T" in side and (type(side["T"]) is not int or not 1 <= side["T"] <= T_MAX):
+        raise NirError(f"{path}: T = {side['T']!r} is not legal: must be an integer, 1 to {T_MAX}")
+    dt = side.get("dt", 1)
+    if isinstance(dt, bool) or not isinstance(dt, (int, float)) or not 0 < dt < float("inf"):
+        raise NirError(f"{path}: dt = {dt!r} is not legal: must be a positive number")
+    for field in ("name", "network_sha256"):
+        if not isinstance(side.get(field, ""), str):
+            raise NirError(f"{path}: {field} = {side[field]!r} is not legal: must be a text")
+    if not isinstance(side.get("input", {}), dict):
+        raise NirError(f"{path}: input = {side['input']!r} is not legal: must be an object with the encoding")
+    if "layers" in side:
+        _check_layers(path, side["layers"])
+    return side
+
+
+def _check_layers(path: Path, entries: Any) -> None:
+    if not isinstance(entries, list) or not entries or not all(isinstance(e, dict) for e in entries):
+        raise NirError(f"{path}: layers = {entries!r} is not legal: must be a list of objects, one for each layer")
+    choices = {"kind": ("spiking", "readout"), "scale": ("output", "layer"), "runs_on": ("host", "machine")}
+    for i, entry in enumerate(entries):
+        for field in ("name", "affine"):
+            if not isinstance(entry.get(field), str):
+                raise NirError(f"{path}: layers[{i}].{field} = {entry.get(field)!r} is not legal: must be a name")
+        for field, values in choices.items():
+            if entry.get(field) not in values:
+                raise NirError(f"{path}: layers[{i}].{field} = {entry.get(field)!r} is not legal: must be one of {', '.join(values)}")
+        neuron = entry.get("neuron")
+        if isinstance(neuron, str) != (entry["kind"] == "spiking") or not (neuron is None or isinstance(neuron, str)):
+            legal_neuron = "a node's name" if entry["kind"] == "spiking" else "null, for a readout has none"
+            raise NirError(f"{path}: layers[{i}].neuron = {neuron!r} is not legal: must be {legal_neuron}")
+        for field in ("leak", "k", "n"):
+            if field in entry and type(entry[field]) is not int:
+                raise NirError(f"{path}: layers[{i}].{field} = {entry[field]!r} is not legal: must be an integer")
+        if type(entry.get("drop_once", False)) is not bool:
+            raise NirError(f"{path}: layers[{i}].drop_once = {entry['drop_once']!r} is not legal: must be true or false")
+        for field in entry:
+            if field not in LAYER_FIELDS:
+                raise NirError(f"{path}: layers[{i}].{field} is not legal: must be one of {', '.join(LAYER_FIELDS)}")
+
+
+def match(graph: Graph, side: dict[str, Any], stages: list[Stage]) -> None:
+    """Holds the sidecar's layers against the graph's, and takes their names.
+
+    Raises:
+        NirError: They differ; names node or field.
+    """
+    if "layers" not in side:
+        return
+    entries = side["layers"]
+    found = [_weighted(graph, stage) for stage in stages if not stage.max_pool]
+    wanted = [[entry["affine"], *([str(entry.get("neuron"))] if entry["kind"] == "spiking" else [])] for entry in entries]
+    if found != wanted:
+        raise NirError(f"{graph.where}: the nodes {found} do not match the sidecar's layers: must be {wanted}")
+    own = [stage for stage in stages if not stage.max_pool]
+    for entry, stage in zip(entries, own, strict=True):
+        rows, n = sum(b.kernel.shape[-1] * b.kernel.shape[-2] * b.size[0] for b in stage.branches), stage.map[0]
+        for field, value in (("n", n), ("k", rows)):
+            if entry.get(field, value) != value:
+                raise NirError(f"{graph.where}: node {entry['affine']!r}: the sidecar's {field} = {entry[field]} is not legal: the weights "
+                               f"have {value}")  # fmt: skip
+        stage.name = entry["name"]
+
+
+def _weighted(graph: Graph, stage: Stage) -> list[str]:
+    """The nodes that a sidecar names: those with weights, and the neuron."""
+    names = [name for name in stage.nodes if graph.nodes[name].kind in ("Affine", "Linear", "Conv1d", "Conv2d")]
+    return [*names, *([stage.neuron] if stage.neuron else [])]
