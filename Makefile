@@ -42,9 +42,10 @@ system:
 	  echo "error: missing Debian packages; type:  sudo sh -c '$$line'" >&2; exit 1; \
 	fi
 
-$(STAMP): requirements.txt | system
+$(STAMP): requirements.txt pyproject.toml | system
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --disable-pip-version-check --quiet --requirement requirements.txt
+	$(PY) -m pip install --disable-pip-version-check --quiet --no-deps --editable .  # the command loas
 	@touch $@
 
 demo: setup ## the main job: the trained network, all held-out images, RTL against golden model

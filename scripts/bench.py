@@ -31,7 +31,8 @@ from golden.layer import Layer, work
 from golden.network import Network
 from golden.synthetic import random_spikes
 from scripts.compare import CATEGORIES, compare
-from scripts.demo import digits, write_json
+from scripts.demo import digits
+from scripts.execute import write_json
 from scripts.nir_import import read_nir
 from scripts.simulate import ROOT, Result, SimulationError, build, run
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright LoAS contributors
-"""The command ``loas``: pack, unpack, dump and check memory images. Exit code 2 on bad input."""
+"""The command ``loas``: import, pack, run, compare and inspect networks. Exit code 2 on bad input, 1 if something does not agree."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,16 @@ from golden.errors import LoasError
 from golden.image import read_image
 from golden.network import check_inputs, load_network, load_spikes
 from scripts.dump import dump_lines
-from scripts.nir_import import read_nir
+from scripts.execute import execute, facts, layer_table, prepare, write_json
+from scripts.importer.data import machine_input
+from scripts.importer.diff import decisions, survey
+from scripts.importer.network import write_network
+from scripts.importer.options import data_options, import_options, labelled, load
+from scripts.importer.prune import zero_fraction
 from scripts.pack import image_bytes, layer_facts, pack_folder, unpack_folder
+from scripts.simulate import LATENCY, SimulationError, check_writable
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 160)
 
 
 class Group(click.Group):
@@ -49,10 +57,13 @@ def named(path: Path) -> Iterator[None]:
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Packs spiking networks for the LoAS machine.
+    """Brings trained spiking networks to the LoAS machine.
 
     \b
     Examples:
+      loas contract model.nir --dialect snntorch --T 25 --encoding spikes
+      loas import model.nir -o network.npz --dialect snntorch --T 25 --encoding spikes
+      loas run models/digits/digits.nir --data digits.npz --config tiny
       loas pack network.npz spikes.npz build/image --config tiny
       loas pack models/digits/digits.nir spikes.npz build/digits --reuse-buffers
       loas check build/image
@@ -61,39 +72,95 @@ def main() -> None:
     """
 
 
+def said(given: dict[str, Any]) -> list[str]:
+    """Options of an import that were given, which mean nothing for an .npz network."""
+    default = {"calibrate_images": 64, "prune_scope": "layer"}
+    return [f"--{key.replace('_', '-')} {value}" for key, value in given.items() if value not in (None, (), default.get(key))]
+
+
+@main.command("contract")
+@click.argument("model", type=click.Path(path_type=Path))
+@import_options
+def contract_command(model: Path, **given: Any) -> None:
+    """Prints the rules that MODEL (.nir) would be imported by, and the layers that it becomes.
+
+    \b
+    Example: loas contract model.nir --dialect spikingjelly --T 8 --encoding spikes
+    """
+    load(model, console, **given)
+
+
+@main.command("import")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Network (.npz); .contract.json goes beside it.")
+@click.option("--config", "name", default="paper", show_default=True, help="Machine that the network must fit.")
+@click.option("--dry-run", is_flag=True, help="Write nothing.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@import_options
+def import_command(model: Path, out: Path, name: str, dry_run: bool, force: bool, **given: Any) -> None:
+    """Turns MODEL (.nir) into an integer network, and writes it with its contract beside it.
+
+    \b
+    Example: loas import model.nir -o build/network.npz --dialect snntorch --T 25 --encoding spikes
+    """
+    if out.suffix != ".npz":
+        raise LoasError(f"--out {out} is not legal: must end with .npz")
+    for path in (out, out.with_suffix(".contract.json")):
+        if path.exists() and not (force or dry_run):
+            raise LoasError(f"{path}: exists already: remove it or use --force")
+    imported = load(model, console, config=name, **given)
+    with named(model):
+        imported.network.check(configs.load(name))
+    if not dry_run:
+        companion = write_network(imported, out)
+        console.print(f"written: {out} and {companion}", markup=False, highlight=False)
+
+
 @main.command()
 @click.argument("network", type=click.Path(path_type=Path))
 @click.argument("spikes", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--config", "name", default="paper", show_default=True, help="Configuration in spec/configs.toml.")
-@click.option("--sidecar", type=click.Path(path_type=Path), help="What NIR cannot say; by default NETWORK with .json.")
+@click.option("--data-array", help="Array of SPIKES, if it is data that the host encodes.")
 @click.option("--width", type=int, help="Bits of a word in .hex, .coe and .mif.  [default: AXI_W]")
 @click.option("--reuse-buffers", is_flag=True, help="Write outputs over others that are read no more: a smaller image.")
 @click.option("--force", is_flag=True, help="Replace an image folder that exists.")
-def pack(
-    network: Path, spikes: Path, folder: Path, name: str, sidecar: Path | None, width: int | None, reuse_buffers: bool, force: bool
-) -> None:  # fmt: skip
-    """Packs NETWORK (.npz or .nir) and SPIKES (.npz with `spikes` (M, K, T)) into FOLDER.
+@import_options
+def pack(network: Path, spikes: Path, folder: Path, name: str, data_array: str | None, width: int | None, reuse_buffers: bool,
+         force: bool, **given: Any) -> None:  # fmt: skip
+    """Packs NETWORK (.npz or .nir) and SPIKES (.npz with `spikes` (M, K, T); for .nir also any data) into FOLDER.
 
     \b
-    Example: loas pack network.npz spikes.npz build/image --config tiny --width 32
+    Examples:
+      loas pack network.npz spikes.npz build/image --config tiny --width 32
+      loas pack model.nir t10k-images-idx3-ubyte.gz build/image --dialect norse --T 8 --encoding direct
     """
+    from scripts.importer.data import samples
+
     cfg = configs.load(name)
     origin: dict[str, Any] = {"network": network.name, "spikes": spikes.name}
     with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"),
                   TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bar:  # fmt: skip
         task = bar.add_task(f"reading {network.name}", total=None)
         if network.suffix == ".nir":
-            imported = read_nir(network, sidecar)
+            imported = load(network, console, config=name, **given)
             net = imported.network
-            rule = {field: imported.sidecar[field] for field in ("T", "dt", "reset", "comparison", "weight_bits")}
-            origin["nir"] = rule
-            console.print("NIR rule in force: " + ", ".join(f"{k} = {v}" for k, v in rule.items()))
+            origin["contract"] = imported.facts()
+            ready = None
+            if spikes.suffix == ".npz" and data_array is None:
+                with contextlib.suppress(LoasError):  # the machine's own input, whatever the encoding
+                    given_spikes = load_spikes(spikes)
+                    check_inputs(net, given_spikes)
+                    ready = given_spikes
+            inputs = ready if ready is not None else machine_input(imported, samples(imported, spikes, data_array))
         else:
-            if sidecar:
-                raise LoasError(f"--sidecar {sidecar} is not legal: {network} is no .nir file, which alone has one")
+            if said(given):
+                raise LoasError(f"{said(given)[0]} is not legal: {network} is no .nir file, which alone needs it")
             net = load_network(network)
-        inputs = load_spikes(spikes)
+            inputs = load_spikes(spikes)
+            companion = _companion(network)
+            if companion:
+                origin["contract"] = companion["contract"]
         check_inputs(net, inputs, f"{spikes}: spikes")
         with named(network):
             net.check(cfg)
@@ -127,12 +194,155 @@ def besides(facts: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
+def _companion(network: Path) -> dict[str, Any] | None:
+    """The contract that ``loas import`` left beside a network."""
+    try:
+        found = json.loads(network.with_suffix(".contract.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found.get("format") == "loas-import" and "contract" in found else None
+
+
+@main.command("run")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--config", "name", default="paper", show_default=True, help="Configuration in spec/configs.toml.")
+@click.option("--laggy/--fast", default=None, help="Speculation with a laggy prefix sum, or two fast prefix sums.")
+@click.option("--latency", type=LATENCY, default=20, show_default=True, help="Memory latency in cycles.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, as JSON.")
+@data_options
+@import_options
+def run_command(model: Path, name: str, laggy: bool | None, latency: int, out: Path | None, **given: Any) -> None:
+    """Runs data through MODEL (.nir or .npz) on the machine's RTL and compares every spike with the golden model.
+
+    \b
+    Examples:
+      loas run model.nir --data mnist.npz --data-array x_test --labels-array y_test --images 20 --dialect snntorch --T 25 \\
+        --encoding direct
+      loas run network.npz --data spikes.npz --config tiny
+
+    Exit code: 0 all equal, 1 a mismatch or an error of the machine, 2 bad input.
+    """
+    begin = time.perf_counter()
+    cfg = configs.load(name)
+    if laggy is not None:
+        cfg = cfg.override(LAGGY=int(laggy))
+    if out:
+        prepare(out)
+    imported, labels = None, None
+    data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
+    if model.suffix == ".nir":
+        imported = load(model, console, config=name, **given)
+        x, labels = labelled(imported, data)
+        spikes, what, network = machine_input(imported, x), f"{len(x)} inputs", imported.network
+    else:
+        for text in (*said(given), *said({key: value for key, value in data.items() if key != "data"})):
+            raise LoasError(f"{text} is not legal: {model} is no .nir file, which alone takes it")
+        network, spikes = load_network(model), load_spikes(data["data"])
+        check_inputs(network, spikes, f"{data['data']}: spikes")
+        what = f"{len(spikes)} rows"
+    try:
+        job = execute(network, spikes, cfg, latency, console, what)
+    except SimulationError as err:
+        click.echo(f"error: {err}", err=True)
+        sys.exit(1)
+    if job.report is None:
+        console.print(f"machine: {job.result.describe()}", markup=False)
+        sys.exit(1)
+    report = job.report
+    console.print(layer_table(network, report, cfg))
+    figures = {**facts(network, job, cfg, latency, begin), "contract": imported.facts() if imported else None}
+    console.print(f"{report.compared} spikes and values compared, {report.mismatches} mismatches; {job.result.cycles} cycles", markup=False)
+    if imported:
+        _verdict(decisions(imported.stages[-1], report.outputs[-1]), labels, figures)
+    if out:
+        write_json(out, figures)
+    if report.mismatches:
+        for text in report.first:
+            console.print("mismatch: " + text, markup=False)
+        sys.exit(1)
+
+
+def _verdict(chosen: Any, labels: Any, figures: dict[str, Any]) -> None:
+    """Prints the decisions, or how many are right."""
+    figures["decisions"] = chosen.tolist()
+    if labels is None:
+        shown = ", ".join(map(str, chosen[:20])) + (", ..." if len(chosen) > 20 else "")
+        console.print(f"decisions: {shown}", markup=False)
+        return
+    right = int((chosen == labels).sum())
+    figures |= {"images": len(chosen), "correct": right, "accuracy": right / len(chosen)}
+    console.print(f"{right} of {len(chosen)} right, accuracy {right / len(chosen):.2%}", markup=False)
+
+
+@main.command("diff")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, as JSON.")
+@data_options
+@import_options
+def diff_command(model: Path, out: Path | None, **given: Any) -> None:
+    """Says where MODEL's integers first differ from NIR's equations in float64, and how often. Needs no simulator.
+
+    \b
+    Example: loas diff model.nir --data x.npz --images 100 --dialect snntorch --T 25 --encoding spikes --bits 4
+    """
+    data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
+    if out:
+        check_writable(out)
+    imported = load(model, console, **given)
+    x, labels = labelled(imported, data)
+    found, chosen = survey(imported, x)
+    console.print(found.table())
+    first = found.first
+    where = "nowhere" if first is None else f"in layer {first.name}"
+    if first is not None and first.first is not None:
+        row, n, t = first.first
+        where += f", row {row}, neuron {n}, timestep {t}, where the reference is {first.margin:+.3g} from its threshold"
+    console.print(f"first difference: {where}; {found.spike_fraction:.3%} of the spikes differ; same decision for {found.agreement:.2%} of "
+                  f"{len(x)} inputs", markup=False)  # fmt: skip
+    figures: dict[str, Any] = {**found.facts(), "contract": imported.facts()}
+    if labels is not None:
+        _verdict(chosen, labels, figures)
+    if out:
+        write_json(out, figures)
+
+
+@main.command("prune")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--target", "targets", type=float, multiple=True, help="Fraction of zero weights; repeatable.  [default: 0 .5 .7 .8 .9 .95]")
+@data_options
+@import_options
+def prune_command(model: Path, targets: tuple[float, ...], **given: Any) -> None:
+    """Shows what magnitude pruning of MODEL to several targets costs; `loas import --prune` then takes one.
+
+    \b
+    Example: loas prune model.nir --data mnist.npz --data-array x_test --labels-array y_test --images 500 \\
+               --dialect norse --T 8 --encoding direct --target 0.8 --target 0.95
+    """
+    data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
+    if given["prune"] is not None:
+        raise LoasError("--prune is not legal here: give --target")
+    table = Table(title=f"{model.name}: pruned without training")
+    for column in ("target", "zero weights", "decisions as float", "spikes that differ", "right"):
+        table.add_column(column, justify="right")
+    for target in targets or (0.0, 0.5, 0.7, 0.8, 0.9, 0.95):
+        imported = load(model, None, **{**given, "prune": target})
+        x, labels = labelled(imported, data)
+        found, chosen = survey(imported, x)
+        right = "" if labels is None else f"{(chosen == labels).mean():.2%}"
+        table.add_row(f"{target:g}", f"{zero_fraction(imported):.2%}", f"{found.agreement:.2%}", f"{found.spike_fraction:.2%}", right)
+    console.print(table)
+
+
 @main.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Replace a folder that exists.")
 def unpack(image: Path, folder: Path, force: bool) -> None:
-    """Takes IMAGE (.bin or image folder) apart to network.npz and spikes.npz in FOLDER."""
+    """Takes IMAGE (.bin or image folder) apart to network.npz and spikes.npz in FOLDER.
+
+    \b
+    Example: loas unpack build/image build/unpacked
+    """
     data = image_bytes(image)
     with named(image):
         found = read_image(data)
@@ -143,7 +353,11 @@ def unpack(image: Path, folder: Path, force: bool) -> None:
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--region", default="", help="Only regions whose name contains this, e.g. header, layer0.weights.")
 def dump(image: Path, region: str) -> None:
-    """Prints IMAGE (.bin or image folder) in 32-bit words, annotated."""
+    """Prints IMAGE (.bin or image folder) in 32-bit words, annotated.
+
+    \b
+    Example: loas dump build/image --region layer0.weights
+    """
     data = image_bytes(image)
     with named(image):
         lines = dump_lines(data, region)
@@ -155,7 +369,11 @@ def dump(image: Path, region: str) -> None:
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option("--config", "name", help="Demand this configuration.")
 def check(image: Path, name: str | None) -> None:
-    """Verifies every field and fiber of IMAGE (.bin or image folder)."""
+    """Verifies every field and fiber of IMAGE (.bin or image folder).
+
+    \b
+    Example: loas check build/image --config tiny
+    """
     cfg = None if name is None else configs.load(name)
     data = image_bytes(image)
     with named(image):
@@ -173,7 +391,11 @@ def check(image: Path, name: str | None) -> None:
 
 @main.command("configs")
 def configs_command() -> None:
-    """Lists the configurations of spec/configs.toml."""
+    """Lists the configurations of spec/configs.toml.
+
+    \b
+    Example: loas configs
+    """
     every = configs.load_all()
     table = Table(title="spec/configs.toml")
     table.add_column("parameter")

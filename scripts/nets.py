@@ -31,7 +31,7 @@ from golden.layer import Layer
 from golden.network import Network
 from scripts.bench import machine
 from scripts.compare import compare
-from scripts.demo import STALLS, prepare, row_cells, write_json
+from scripts.execute import STALLS, prepare, row_cells, write_json
 from scripts.shapes import SHAPES, LayerShape, NetworkShape, ShapeError, SpikeArray, read_shapes, read_trace, stream, synthetic_maps
 from scripts.simulate import LATENCY, ROOT, Result, SimulationError, build, run
 

@@ -136,3 +136,28 @@ def compare(imported: Imported, x: npt.NDArray[np.number]) -> tuple[Diff, list[n
         diff.layers.append(found)
         diff.agreement = float((decisions(stage, got) == decisions(stage, want)).mean())
     return diff, outputs, trace
+
+
+def survey(imported: Imported, x: npt.NDArray[np.number], most: int = 1 << 28) -> tuple[Diff, npt.NDArray[np.int64]]:
+    """:func:`compare` for many inputs, some at a time, so that the reference's values take at most about ``most`` bytes.
+
+    Returns:
+        All differences, and the integers' decision for every input.
+    """
+    each = 8 * imported.contract.steps * sum(int(np.prod(shape)) for shape in imported.shapes.values())
+    batch = max(1, most // (2 * each))
+    total, chosen = Diff(), []
+    for start in range(0, len(x), batch):
+        part, outputs, _ = compare(imported, x[start : start + batch])
+        chosen.append(decisions(imported.stages[-1], outputs[-1]))
+        total.agreement += part.agreement * len(chosen[-1])
+        if not total.layers:
+            total.layers = part.layers
+            continue
+        for old, new, stage in zip(total.layers, part.layers, imported.stages, strict=True):
+            if new.first and (old.first is None or new.first[2] < old.first[2]):
+                row, n, t = new.first
+                old.first, old.margin = (row + start * stage.map[1] * stage.map[2], n, t), new.margin
+            old.spikes, old.different, old.worst = old.spikes + new.spikes, old.different + new.different, max(old.worst, new.worst)
+    total.agreement = (total.agreement - 1) / len(x)
+    return total, np.concatenate(chosen)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""The command-line options of an import, the same for every command that takes a NIR file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from golden import config as configs
+from golden.errors import LoasError
+from scripts.importer.calibrate import better, clips
+from scripts.importer.contract import COMPARISONS, DECAYS, DIALECTS, ENCODINGS, GAINS, LIF_GAINS, RESETS, T_MAX
+from scripts.importer.data import Samples, samples
+from scripts.importer.diff import compare
+from scripts.importer.errors import NirError
+from scripts.importer.network import Imported, read_nir
+from scripts.importer.prune import SCOPES, masks, zero_fraction
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+CONTRACT = (
+    click.option("--sidecar", type=PATH, help="JSON with what NIR cannot say; by default MODEL with .json, if it is there."),
+    click.option("--dialect", type=click.Choice(list(DIALECTS)), help="What this toolkit means; single options go before it."),
+    click.option("--T", "T", type=click.IntRange(1, T_MAX), help="Timesteps."),
+    click.option("--dt", type=float, help="Time of a step, in the units of tau."),
+    click.option("--reset", type=click.Choice(RESETS), help="To 0; or the threshold is subtracted before or after the leak."),
+    click.option("--comparison", type=click.Choice(COMPARISONS), help="Fire at v >= threshold or v > threshold."),
+    click.option("--decay", type=click.Choice(DECAYS), help="Of the membrane: 1 - dt / tau, or exp(-dt / tau).  [default: euler]"),
+    click.option("--lif-gain", type=click.Choice(LIF_GAINS), help="A LIF's input counts r (1 - decay) times, or once.  [default: nir]"),
+    click.option("--if-gain", type=click.Choice(GAINS), help="An IF adds r I a step, or r dt I."),
+    click.option("--encoding", type=click.Choice(ENCODINGS), help="The data are spikes, or pixels that the host encodes."),
+    click.option("--thresholds", help="Of the encoding thresholds: T numbers, 4,8,12,16: spike at t if pixel >= number."),
+    click.option("--pixel-scale", type=float, help="The network was trained on pixels divided by this, e.g. 255.  [default: 1]"),
+)
+QUANTISATION = (
+    click.option("--bits", type=click.Choice(["4", "5", "6", "7", "8"]), help="Of a weight.  [default: the sidecar's, else 8]"),
+    click.option("--drop-once", multiple=True, metavar="NAME", help="Drop once-firing outputs of this layer, or of all. Repeatable."),
+    click.option("--input-shape", help="Without batch axis, e.g. 1,28,28, if the file does not say it."),
+    click.option("--calibrate", type=PATH, help="Sample inputs: choose the scales by them."),
+    click.option("--calibrate-array", help="Its array, if an .npz has several."),
+    click.option("--calibrate-images", type=int, default=64, show_default=True, help="How many of the samples, at most."),
+    click.option("--prune", type=float, help="Fraction of the weights to make zero, smallest first, without training."),
+    click.option("--prune-scope", type=click.Choice(SCOPES), default="layer", show_default=True,
+                 help="In every layer, or in all together."),
+)
+DATA = (
+    click.option("--data", type=PATH, required=True, help="IDX (also .gz), .npz, image (.png, .pgm, .jpg) or folder of images."),
+    click.option("--data-array", help="Array of the .npz, e.g. x_test."),
+    click.option("--labels", type=PATH, help="IDX or .npz."),
+    click.option("--labels-array", help="Array of the .npz, e.g. y_test."),
+    click.option("--images", type=int, help="Only the first images.  [default: all]"),
+)
+
+
+def import_options(command: Command) -> Command:
+    """Adds all options of contract and quantisation."""
+    for option in reversed(CONTRACT + QUANTISATION):
+        command = option(command)
+    return command
+
+
+def data_options(command: Command) -> Command:
+    """Adds the options that choose data and labels."""
+    for option in reversed(DATA):
+        command = option(command)
+    return command
+
+
+def _numbers(name: str, text: str | None, kind: Callable[[str], Any]) -> tuple[Any, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError as err:
+        raise NirError(f"{name} {text} is not legal: must be numbers with commas between") from err
+
+
+def load(model: Path, console: Console | None, *, config: str | None = None, **given: Any) -> Imported:
+    """Reads a NIR file after the options of the command line.
+
+    Args:
+        model: The file.
+        console: Where to report what calibration and pruning did; None: nowhere.
+        config: Configuration whose widths must do.
+        given: All options of :func:`import_options`.
+
+    Raises:
+        NirError: Anything that is not legal or not said.
+    """
+    if model.suffix != ".nir":
+        raise NirError(f"{model}: is no .nir file: must be a network in NIR")
+    names = ("T", "dt", "reset", "comparison", "decay", "lif_gain", "if_gain", "encoding", "pixel_scale", "dialect")
+    options = {key: given[key] for key in names}
+    options["thresholds"] = _numbers("--thresholds", given["thresholds"], float)
+    options["input_shape"] = _numbers("--input-shape", given["input_shape"], int)
+    options["bits"] = None if given["bits"] is None else int(given["bits"])
+    options["drop_once"] = given["drop_once"]
+    options["cfg"] = configs.load(config) if config else None
+
+    def read(**more: Any) -> Imported:
+        return read_nir(model, given["sidecar"], alone=True, **options, **more)
+
+    imported = read()
+    mask = None
+    if given["prune"] is not None:
+        mask = masks(imported, given["prune"], given["prune_scope"])
+        before = zero_fraction(imported)
+        imported = read(mask=mask)
+        imported.notes.append(f"pruned ({given['prune_scope']}) to {zero_fraction(imported):.2%} zero weights, {before:.2%} before")
+    if given["calibrate"] is not None:
+        x = samples(imported, given["calibrate"], given["calibrate_array"])[: given["calibrate_images"]]
+        old = compare(imported, x)[0]
+        trial = read(mask=mask, clip=clips(imported, x, mask))
+        new = compare(trial, x)[0]
+        taken = better(old, new)
+        verdict = "taken" if taken else "not taken"
+        note = (f"calibration on {len(x)} samples: spikes that differ {old.spike_fraction:.3%} by largest weights, "
+                f"{new.spike_fraction:.3%} calibrated; same decision {old.agreement:.2%}, {new.agreement:.2%}; {verdict}")  # fmt: skip
+        notes = [note for note in imported.notes if note.startswith("pruned")]
+        imported = replace(trial, notes=trial.notes + notes) if taken else imported
+        imported.notes.append(note)
+    if console:
+        show(imported, console)
+    return imported
+
+
+def show(imported: Imported, console: Console) -> None:
+    """Prints the contract, the layers and the notes."""
+    console.print(imported.contract.table(Path(imported.graph.where).name))
+    table = Table(title=f"{imported.network.name}: {len(imported.stages)} layers, {imported.options.bits}-bit weights")
+    for column in ("layer", "runs on", "nodes", "K", "N", "output", "leak", "reads", "rounded"):
+        table.add_column(column, justify="left" if column in ("layer", "runs on", "nodes", "reads") else "right")
+    for i, (stage, q) in enumerate(zip(imported.stages, imported.quantised, strict=True)):
+        c, h, w = stage.map
+        size = f"{c}" if h * w == 1 else f"{c} x {h} x {w}"
+        size += f", pool {stage.pool[0]} x {stage.pool[1]}" if stage.pool else ""
+        kind = "readout" if stage.readout else f"{q.layer.leak}/256"
+        table.add_row(stage.name, "host" if i < len(imported.host) else "machine", " ".join(stage.nodes), str(q.layer.k), str(q.layer.n),
+                      size, kind, " + ".join(b.source for b in stage.branches), "no" if q.exact else "yes")  # fmt: skip
+    console.print(table)
+    for note in imported.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def labelled(imported: Imported, given: dict[str, Any]) -> tuple[Samples, np.ndarray[Any, np.dtype[np.int64]] | None]:
+    """Data and labels after the options of :func:`data_options`.
+
+    Raises:
+        LoasError: They do not fit.
+    """
+    from scripts.importer.data import read_labels
+
+    x = samples(imported, given["data"], given["data_array"], given["images"])
+    if given["labels"] is None and given["labels_array"] is None:
+        return x, None
+    if given["labels"] is None and given["data"].suffix != ".npz":
+        raise LoasError("--labels-array is not legal alone: give --labels, or an .npz as --data")
+    return x, read_labels(given["labels"] or given["data"], given["labels_array"], len(x))
