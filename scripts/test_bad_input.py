@@ -367,7 +367,7 @@ def test_demo_refuses(tmp_path: Path) -> None:
     changes: list[tuple[dict[str, Any], str]] = [
         ({"split": None}, "split.test_indices"), ({"split": {"test_indices": [1797]}}, "split.test_indices"),
         ({"split": {"test_indices": ["a"]}}, "split.test_indices"), ({"network_sha256": "0"}, "digits.json: network_sha256 = 0"),
-        ({"T": 17}, "T = 17 is not legal"),
+        ({"T": 0}, "T = 0 is not legal"),
     ]  # fmt: skip
     for change, word in changes:
         (tmp_path / "digits.json").write_text(json.dumps({**good, **change}))

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""``loas run`` on the machine's RTL: networks from NIR, every spike compared with the golden model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nir
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from scripts import loas
+from scripts.test_nir_mapping import affine, conv, fire, flatten, graph, lif, pool
+
+
+def write(path: Path, g: Any) -> None:
+    """``nir.write`` cannot write None: input_shape and the like are left out."""
+
+    class Plain:
+        def to_dict(self) -> Any:
+            def clean(value: Any) -> Any:
+                return {k: clean(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+            return clean(g.to_dict())
+
+    nir.write(path, Plain())
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(loas.main, [str(a) for a in arguments])
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
+
+
+def network() -> Any:
+    """A convolution with a max pool, a residual block on it, and a readout."""
+    nodes = {"a": conv(4, 1, 3, padding=1), "la": lif(), "p": pool("SumPool2d"), "t": nir.Threshold(np.array([0.5]))}
+    nodes |= {"b": conv(4, 4, 3, padding=1), "lb": lif(), "c": conv(4, 4, 3, padding=1), "lc": fire(), "f": flatten(), "o": affine(3, 64)}
+    chain = ["input", *nodes, "output"]
+    return graph((1, 8, 8), **nodes, edges=[*zip(chain, chain[1:], strict=False), ("t", "lc")])
+
+
+@pytest.mark.parametrize("reset", ["hard", "subtract-delayed"])
+def test_pools_branches_and_more_timesteps_than_the_machine_has(tmp_path: Path, reset: str) -> None:
+    write(tmp_path / "net.nir", network())
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "x.npz", x=rng.random((2, 1, 8, 8, 6)) < 0.4, y=np.array([0, 1]))
+    rules = ("--T", 6, "--dt", 1, "--reset", reset, "--comparison", ">=", "--encoding", "spikes")
+    data = ("--data", tmp_path / "x.npz", "--data-array", "x", "--labels-array", "y")
+    text = run("run", tmp_path / "net.nir", *rules, *data, "--config", "tiny", "--out", tmp_path / "r.json")
+    assert ", 0 mismatches" in text and "of 2 right" in text
+    figures = json.loads((tmp_path / "r.json").read_text())
+    assert figures["compared"] == 2 * (3 * 16 * 4 * 6 + 3) and figures["contract"]["reset"] == reset
+    # the same through the integer network
+    run("import", tmp_path / "net.nir", "-o", tmp_path / "net.npz", *rules)
+    with np.load(tmp_path / "x.npz") as arrays:
+        rows = np.moveaxis(arrays["x"], 1, 3).reshape(-1, 1, 6)
+    np.savez(tmp_path / "rows.npz", spikes=rows)
+    assert f"{figures['cycles']} cycles" in run("run", tmp_path / "net.npz", "--data", tmp_path / "rows.npz", "--config", "tiny")
