@@ -8,44 +8,58 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Neuron:
-    """Sums O[t] of one output neuron, its bias and threshold."""
+    """Sums O[t] of one output neuron, its bias and threshold, and its membrane (or readout value) before them."""
 
     sums: tuple[int, ...]
     bias: int
     threshold: int
+    state: int = 0
 
 
-def lif(neuron: Neuron, leak: int, soft: bool) -> tuple[tuple[int, ...], list[int]]:
-    """Spikes of all timesteps, and every membrane value X and X - C * threshold that must fit the membrane width."""
-    u, spikes, membranes = 0, [], []
-    for o in neuron.sums:
-        x = o + neuron.bias + u
-        c = 1 if x >= neuron.threshold else 0
-        d = x - c * neuron.threshold
-        # hard reset never forms X - threshold
-        membranes += [x, d] if soft else [x]
-        after = d if soft else (0 if c else x)
-        u = (leak * after) // 256  # Python's // is floor, as the arithmetic shift
+@dataclass(frozen=True)
+class Mode:
+    """What a layer says to its neurons; `late` only with `soft`, `steps` are the timesteps that count."""
+
+    leak: int
+    soft: bool
+    late: bool
+    steps: int
+    readout: bool = False
+
+
+def step(o: int, u: int, bias: int, threshold: int, mode: Mode) -> tuple[int, int, list[int]]:
+    """One timestep from membrane u: spike, next membrane, and the values that must fit the membrane width."""
+    x = o + bias + u
+    c = 1 if x >= threshold else 0
+    if mode.late:
+        u = (mode.leak * x) // 256 - c * threshold  # Python's // is floor, as the arithmetic shift
+        return c, u, [x, u]
+    d = x - c * threshold
+    if mode.soft:
+        return c, (mode.leak * d) // 256, [x, d]
+    return c, 0 if c else (mode.leak * x) // 256, [x]  # hard reset never forms X - threshold
+
+
+def lif(neuron: Neuron, mode: Mode) -> tuple[tuple[int, ...], int]:
+    """Spikes of all timesteps, and the membrane behind the last that counts; no spikes from timestep `steps` on."""
+    u, spikes = neuron.state, []
+    for o in neuron.sums[: mode.steps]:
+        c, u, _ = step(o, u, neuron.bias, neuron.threshold, mode)
         spikes.append(c)
-    return tuple(spikes), membranes
+    return (*spikes, *(0 for _ in neuron.sums[mode.steps :])), u
 
 
-def readout(neuron: Neuron) -> int:
+def readout(neuron: Neuron, steps: int) -> int:
     """The integer a readout layer writes, modulo 2^32."""
-    return (sum(neuron.sums) + len(neuron.sums) * neuron.bias) % (1 << 32)
+    return (neuron.state + sum(neuron.sums) + steps * neuron.bias) % (1 << 32)
 
 
-def fits(values: list[int], width: int) -> bool:
-    """Whether all values are `width`-bit two's complement numbers."""
-    return all(-(1 << (width - 1)) <= v < (1 << (width - 1)) for v in values)
-
-
-def random_neuron(rng: random.Random, t: int, acc_w: int, mem_w: int, leak: int, soft: bool) -> Neuron:
+def random_neuron(rng: random.Random, t: int, acc_w: int, mem_w: int, mode: Mode) -> Neuron:
     """A neuron within the packer's bound that goes where the arithmetic is delicate.
 
     Sums are chosen one timestep after the other so that X hits, when the accumulator's range allows it: the threshold
     and its neighbours, the smallest and largest membrane value, zero and small negative values (floor against
-    truncation), or anything.
+    truncation), or anything. Sums behind the last timestep that counts are anything.
     """
     acc_lo, acc_hi = -(1 << (acc_w - 1)), (1 << (acc_w - 1)) - 1
     mem_lo, mem_hi = -(1 << (mem_w - 1)), (1 << (mem_w - 1)) - 1
@@ -54,22 +68,23 @@ def random_neuron(rng: random.Random, t: int, acc_w: int, mem_w: int, leak: int,
         threshold = max(mem_lo, min(mem_hi, rng.choice([rng.randint(1, span), rng.randint(-span, span), mem_hi, mem_lo, 0])))
         bias = rng.choice([0, rng.randint(-8, 8), rng.randint(-span, span), mem_hi - acc_hi, mem_lo - acc_lo,
                            rng.randint(mem_lo, mem_hi), mem_lo, mem_hi, threshold])
+        state = u = rng.choice([0, 0, -1, rng.randint(-span, span), rng.randint(mem_lo, mem_hi), mem_lo, mem_hi, threshold - bias])
+        if not mem_lo <= state <= mem_hi:
+            continue
         sums: list[int] = []
-        for _ in range(t):
-            u = 0
-            if sums:
-                _, membranes = lif(Neuron(tuple(sums), bias, threshold), leak, soft)
-                c = sums[-1:] and lif(Neuron(tuple(sums), bias, threshold), leak, soft)[0][-1]
-                u = (leak * (membranes[-1] if soft else (0 if c else membranes[-1]))) // 256
+        for index in range(t):
             target = rng.choice([threshold, threshold - 1, threshold + 1, mem_lo, mem_hi, 0, -1, -rng.randint(1, 600),
                                  rng.randint(-span, span), rng.randint(-span, span)])
             o = target - bias - u
-            if not acc_lo <= o <= acc_hi:
+            if not acc_lo <= o <= acc_hi or index >= mode.steps:
                 o = rng.choice([acc_lo, acc_hi, 0, max(acc_lo, min(acc_hi, o)), rng.randint(acc_lo, acc_hi)])
+            if index < mode.steps:
+                _, u, values = step(o, u, bias, threshold, mode)
+                if not all(mem_lo <= v <= mem_hi for v in values):
+                    break
             sums.append(o)
-        neuron = Neuron(tuple(sums), bias, threshold)
-        if fits(lif(neuron, leak, soft)[1], mem_w):
-            return neuron
+        else:
+            return Neuron(tuple(sums), bias, threshold, state)
 
 
 def word_width(t: int) -> int:
