@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright LoAS contributors
-"""loas_row_buffer: random rows into both banks; masks, prefix sums and words read back; when they are said to be there; errors."""
+"""loas_row_buffer: random rows into both banks, of pixels of any numbers of slices; masks, prefix sums and words read back; when
+they are said to be there; errors."""
 from __future__ import annotations
 
 import random
@@ -20,45 +21,63 @@ def config(dut: Any) -> Config:
     return load("tiny").override(**{n: param(dut, n) for n in ("T", "CHUNK_W", "SLICE_W", "K_MAX", "LAGGY", "LINE_W")})
 
 
+PIXEL = ["addr", "inside", "slices", "last"]
+
+
 @dataclass
 class Row:
     """The pixels of a row in memory, and what the buffer must say of it."""
 
     words: list[int]                 # by neuron of the padded row, 0: silent
     pixels: list[bytes | None]       # fibers; None: outside of the map
+    slices: list[int]                # of each pixel
 
     @classmethod
-    def make(cls, cfg: Config, pixels: int, slices: int) -> Row:
+    def make(cls, cfg: Config, slices: list[int]) -> Row:
         words: list[int] = []
         fibers: list[bytes | None] = []
-        for _ in range(pixels):
-            density, outside = random.choice([0.0, 0.05, 0.5, 1.0]), pixels > 1 and random.random() < 0.3
-            size = slices * cfg.SLICE_W
+        for number in slices:
+            density, outside = random.choice([0.0, 0.05, 0.5, 1.0]), len(slices) > 1 and random.random() < 0.3
+            size = number * cfg.SLICE_W
             cin = size if random.random() < 0.5 else size - random.randrange(cfg.SLICE_W)
             some = [random.randrange(1, 1 << cfg.T) if random.random() < density and not outside else 0 for _ in range(cin)]
             spikes = ((np.array(some)[None, :, None] >> np.arange(cfg.T)) & 1).astype(np.uint8)
             fibers.append(None if outside else compress_rows(spikes, cfg, row_stride(cin, cfg))[0].tobytes())
             words += some + [0] * (size - cin)
-        return cls(words, fibers)
+        return cls(words, fibers, slices)
 
     def put(self, memory: Memory) -> list[dict[str, int]]:
         """Appends the fibers to the memory; the pixels as items of a stream."""
         items = []
         for i, pixel in enumerate(self.pixels):
             items.append({"addr": len(memory.data) if pixel is not None else random.getrandbits(32), "inside": int(pixel is not None),
-                          "last": int(i == len(self.pixels) - 1)})
+                          "slices": self.slices[i], "last": int(i == len(self.pixels) - 1)})
             memory.data += pixel or b""
         return items
 
-    def lines(self, cfg: Config, slices: int) -> int:
+    def lines(self, cfg: Config) -> int:
         """Lines that have to be read."""
-        size, total = slices * cfg.SLICE_W, 0
-        for i, pixel in enumerate(self.pixels):
+        first = total = 0
+        for pixel, slices in zip(self.pixels, self.slices, strict=True):
+            size = slices * cfg.SLICE_W
             if pixel is not None:
-                count = sum(map(bool, self.words[i * size : (i + 1) * size]))
+                count = sum(map(bool, self.words[first : first + size]))
                 chunks = 1 + -(-size // cfg.CHUNK_W) + -(-count * cfg.word_w // cfg.CHUNK_W)
                 total += -(-chunks * cfg.chunk_bytes // cfg.line_bytes)
+            first += size
         return total
+
+
+def split(total: int, parts: int) -> list[int]:
+    """Slices of so many pixels: all alike, those of two windows, or any."""
+    if random.random() < 0.3:
+        return [total // parts] * parts
+    if parts > 1 and random.random() < 0.5:
+        first = random.randint(1, parts - 1)
+        one = random.randint(1, max(1, (total - (parts - first)) // first))
+        return [one] * first + [max(1, (total - one * first) // (parts - first))] * (parts - first)
+    cuts = sorted(random.sample(range(1, total), parts - 1))
+    return [b - a for a, b in zip([0, *cuts], [*cuts, total], strict=True)]
 
 
 class Memory:
@@ -135,11 +154,11 @@ async def random_rows(dut: Any, stall: str, late: int) -> None:
         getattr(dut, f"{name}_rd_en").value = 0
     most = cfg.K_MAX // cfg.SLICE_W
     for pixels in sorted({1, min(2, most), min(random.randint(2, 9), most)}):
-        slices = random.choice([most // pixels, random.randint(1, most // pixels)])
-        chunks = -(-pixels * slices * cfg.SLICE_W // cfg.CHUNK_W)
-        dut.cfg_chunks.value, dut.cfg_slices.value = chunks, slices
-        rows = [Row.make(cfg, pixels, slices) for _ in range(5)]
-        memory, source = Memory(dut, cfg.line_bytes, STALLS[stall], late), Source(dut, "s", ["addr", "inside", "last"])
+        slices = split(random.choice([most, random.randint(pixels, most)]), pixels)
+        chunks = -(-sum(slices) * cfg.SLICE_W // cfg.CHUNK_W)
+        dut.cfg_chunks.value = chunks
+        rows = [Row.make(cfg, slices) for _ in range(5)]
+        memory, source = Memory(dut, cfg.line_bytes, STALLS[stall], late), Source(dut, "s", PIXEL)
         for row in rows:
             source.queue.extend(row.put(memory))
         loop.agents = [memory, source]
@@ -160,7 +179,7 @@ async def random_rows(dut: Any, stall: str, late: int) -> None:
             dut.free.value = 0
             assert not int(dut.complete.value) >> bank & 1
             bank ^= 1
-        assert memory.reads == sum(r.lines(cfg, slices) for r in rows)
+        assert memory.reads == sum(r.lines(cfg) for r in rows)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
@@ -169,20 +188,18 @@ async def wrong_counts(dut: Any) -> None:
     the next row is right."""
     cfg, loop = config(dut), Loop(dut)
     dut.free.value = 0
-    pixels = 2
-    slices = max(1, cfg.K_MAX // cfg.SLICE_W // pixels)
-    if pixels * slices * cfg.SLICE_W > cfg.K_MAX:
-        pixels = 1
-    chunks = -(-pixels * slices * cfg.SLICE_W // cfg.CHUNK_W)
-    for change in (-1, 1, slices * cfg.SLICE_W, 1 << 20, 1 << 31, "chunks"):
+    most = cfg.K_MAX // cfg.SLICE_W
+    slices = split(most, min(2, most))
+    chunks = -(-sum(slices) * cfg.SLICE_W // cfg.CHUNK_W)
+    for change in (-1, 1, slices[-1] * cfg.SLICE_W, 1 << 20, 1 << 31, "chunks"):
         for good in (False, True):
             await loop.reset()
-            row = Row.make(cfg, pixels, slices)
+            row = Row.make(cfg, slices)
             while row.pixels[-1] is None:
-                row = Row.make(cfg, pixels, slices)
+                row = Row.make(cfg, slices)
             wrong = change == "chunks" and not good
-            dut.cfg_chunks.value, dut.cfg_slices.value = chunks ^ 1 if wrong else chunks, slices
-            memory, source = Memory(dut, cfg.line_bytes, 0.0, 0), Source(dut, "s", ["addr", "inside", "last"])
+            dut.cfg_chunks.value = chunks ^ 1 if wrong else chunks
+            memory, source = Memory(dut, cfg.line_bytes, 0.0, 0), Source(dut, "s", PIXEL)
             memory.data += random.randbytes(cfg.line_bytes * random.randrange(3))
             items = row.put(memory)
             at = items[-1]["addr"]
