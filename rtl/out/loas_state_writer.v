@@ -10,7 +10,7 @@
 //
 // Contract: the neurons of a task come at s_*, s_last with the last, at most COLS; its address at a_*, in the order of the tasks,
 // at any time before or after. When all are there, one command leaves at cmd_*, and then its chunks at wr_*, 32 bits a neuron,
-// the first lowest, the rest of the last chunk as it may be. The next task's neurons wait meanwhile: s_ready is low.
+// the first lowest, the rest of the last chunk zero: what is written depends on nothing before. The next task's neurons wait meanwhile: s_ready is low.
 // idle: nothing is held, and no address waits.
 module loas_state_writer #(
     parameter integer CHUNK_W = 128,
@@ -73,7 +73,7 @@ module loas_state_writer #(
 
     reg [CHUNK_W-1:0] chunk;
     always @* begin
-        chunk = part_reg;
+        chunk = pos_reg == {PART_W{1'b0}} ? {CHUNK_W{1'b0}} : part_reg;
         chunk[pos_reg*32 +: 32] = s_state;
     end
 
