@@ -1,4 +1,5 @@
-"""loas_control with a stub of the datapath: good runs, every bad header and descriptor field, errors, reset, watchdog."""
+"""loas_control with a stub of the datapath: good runs, every bad header, descriptor and walk record field, errors, reset,
+watchdog."""
 from __future__ import annotations
 
 import random
@@ -22,25 +23,44 @@ PULSES = (
 )  # fmt: skip
 
 
+CONTROL = {name: 1 << f["lsb"] for name, f in IMAGE["control"].items() if f["width"] == 1}
+
+
+def control(*flags: str, kind: int = 1) -> int:
+    """Descriptor word 0."""
+    return 0x10A50000 | kind | sum(CONTROL[name] for name in flags)
+
+
+def neuron(leak: int = 64, steps: int = 4, cols: int = 32) -> int:
+    """Descriptor word 11."""
+    return leak | steps << 9 | cols << 16
+
+
+def rows(m: int = 5, tile: int = 4) -> int:
+    """Descriptor word 1."""
+    return m | tile << 24
+
+
 def descriptor(**change: int) -> list[int]:
     """A legal descriptor (K_MAX 512, OUT_ENTRIES 256, NUM_SLOTS 8, SLICE_W 8) with some words changed."""
     word = {
-        "control": 0x10A50001, "m": 5, "k": 100, "n": 64, "a_base": 0x2000, "a_stride": 0x80, "block_table": 0x3010,
-        "b_base": 0x4000, "b_end": 0x5000, "out_base": 0x6000, "out_stride": 0x80, "neuron": 64 | 16 << 16,
-        "tile_rows": 4, "perf_ptr": 0x7000, "walk": 0,
+        "control": control(), "rows": rows(), "k": 100, "n": 64, "a_base": 0x2000, "a_stride": 0x80, "block_table": 0x3010,
+        "b_base": 0x4000, "b_end": 0x5000, "out_base": 0x6000, "out_stride": 0x80, "neuron": neuron(), "state": 0,
+        "perf_ptr": 0x7000, "walk": 0,
     }  # fmt: skip
     word.update({k: v for k, v in change.items() if k != "checksum"})
     words = [word[n] for n in list(IMAGE["descriptor"])[:15]]
     return [*words, (-sum(words) + change.get("checksum", 0)) & 0xFFFFFFFF]
 
 
-WALK = 0x9000
+WALK, BRANCH = 0x9000, 0xA040
 
 
 def walk(**change: int) -> list[int]:
     """A legal walk record of 3 x 2 windows over 9 slices a pixel (K = 432) with some words changed."""
     word = {"kernel": 3 | 2 << 8 | 1 << 16 | 2 << 24, "out_size": 5 | 6 << 16, "in_size": 7 | 8 << 16, "pad": 1 | 2 << 8 | 9 << 16,
-            "step_x": 0x100, "step_y": 0x400, "row_bytes": 0x380, "image_bytes": 0x2000, "start": 0xFFFFFF80}  # fmt: skip
+            "step_x": 0x100, "step_y": 0x400, "row_bytes": 0x380, "image_bytes": 0x2000, "start": 0xFFFFFF80, "pitch": 0x80,
+            "pool": 0x0101, "branch": 0, "state_step": 0}  # fmt: skip
     word.update({k: v for k, v in change.items() if not k.startswith(("checksum", "word"))})
     words = [0] * 16
     for name, value in word.items():
@@ -50,6 +70,11 @@ def walk(**change: int) -> list[int]:
             words[int(name[4:])] = value
     words[15] = (-sum(words) + change.get("checksum", 0)) & 0xFFFFFFFF
     return words
+
+
+def number(words: list[int]) -> int:
+    """A record as it is on a bus."""
+    return sum(word << 32 * i for i, word in enumerate(words))
 
 
 class TB:
@@ -68,7 +93,7 @@ class TB:
         for name in (*PULSES, "rd_ready", "rsp_valid", "rsp_data", "rd_oldest_addr", "wr_oldest_addr", "err_fiber_addr",
                      "err_bus_read_addr", "err_bus_write_addr", "err_cache_addr", "err_sched_addr", "image_base_in"):  # fmt: skip
             getattr(dut, name).value = 0
-        for name in ("rd_idle", "wr_idle", "sched_done", "comp_done", "rec_cmd_ready", "rec_wr_ready"):
+        for name in ("rd_idle", "wr_idle", "sched_done", "comp_done", "state_idle", "rec_cmd_ready", "rec_wr_ready"):
             getattr(dut, name).value = 1
         dut.watchdog.value = 100
         dut.image_size_in.value = SIZE
@@ -109,7 +134,7 @@ class TB:
 
     def image(self, header: dict[str, int] | None = None, layers: list[list[int]] | None = None) -> None:
         layers = [descriptor()] if layers is None else layers
-        word = {"magic": IMAGE["magic"], "version": 1, "size": SIZE, "desc_offset": DESC, "num_layers": len(layers)}
+        word = {"magic": IMAGE["magic"], "version": IMAGE["version"], "size": SIZE, "desc_offset": DESC, "num_layers": len(layers)}
         word |= {f"config{i}": v for i, v in enumerate(CONFIG)} | (header or {})
         self.words = {4 * IMAGE["header"][n]["word"]: v for n, v in word.items()}
         for i, layer in enumerate(layers):
@@ -145,7 +170,7 @@ async def good_runs(dut) -> None:  # type: ignore[no-untyped-def]
     tb = TB(dut)
     await tb.reset()
     for count in (1, 2, 8):
-        tb.image(layers=[descriptor(m=i + 1, perf_ptr=0x7000 + 0x100 * i) for i in range(count)])
+        tb.image(layers=[descriptor(rows=rows(m=i + 1), perf_ptr=0x7000 + 0x100 * i) for i in range(count)])
         tb.started, tb.record, tb.commands = 0, [], []
         await tb.expect(None, count)
         assert tb.started == count
@@ -154,16 +179,89 @@ async def good_runs(dut) -> None:  # type: ignore[no-untyped-def]
         record = sum(v << chunk * i for i, v in enumerate(tb.record[: 1024 // chunk]))
         assert record == int(dut.counters.value)
         assert int(dut.layer.value) == count - 1
-    tb.image(layers=[descriptor(control=0x10A50101, n=128, out_stride=512, tile_rows=1)])
+    tb.image(layers=[descriptor(control=control("readout"), n=128, out_stride=512, rows=rows(tile=1))])
     await tb.expect(None, "readout")
     assert int(dut.cfg_entries.value) == 128 and int(dut.cfg_slots.value) == 2 and int(dut.cfg_readout.value)
+
+
+FLAGS = ("readout", "soft", "drop_once", "late", "carry_in", "carry_out", "index")
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def configuration(dut) -> None:  # type: ignore[no-untyped-def]
+    """Every field of a random legal descriptor reaches its cfg_* output; a fully connected layer is a walk over one pixel."""
+    tb = TB(dut)
+    await tb.reset()
+    line = int(dut.LINE_W.value) // 8
+    for _ in range(40):
+        flags = [name for name in FLAGS if random.getrandbits(1)]
+        if "late" in flags and "soft" not in flags:
+            flags.remove("late")
+        carries = "carry_in" in flags or "carry_out" in flags
+        read = "readout" in flags
+        n, m, tile = random.randint(1, 128), random.randint(1, (1 << 24) - 1), 1 if read else random.randint(1, 4)
+        k, leak, steps = random.randint(1, 512), random.randint(0, 256), random.randint(1, 4)
+        cols = random.choice([32, 64] if carries else [32, 8, 1024])
+        at = {name: 0x400 * random.randrange(1 << 20) for name in (
+            "a_base", "a_stride", "block_table", "b_base", "out_base", "perf_ptr")}  # fmt: skip
+        at["b_end"] = at["b_base"] + 0x400 * random.randrange(100)
+        state = 0x400 * random.randrange(1 << 20) if carries else 0
+        tb.image(layers=[descriptor(control=control(*flags), rows=rows(m, tile), k=k, n=n, out_stride=0x800, **at,
+                                    neuron=neuron(leak, steps, cols), state=state)])  # fmt: skip
+        await tb.expect(None, flags)
+        stride = -(-4 * n // line) * line
+        want = {"m": m, "n": n, "tile_rows": tile, "slots": 2 * tile, "entries": n if read else -(-n // 8), "leak": leak,
+                "steps": steps, "block_cols": cols, "state": state, "state_stride": stride, "out_stride": 0x800, "branch": 0,
+                "chunks": -(-k // int(dut.CHUNK_W.value)), **{name: int(name in flags) for name in FLAGS}}  # fmt: skip
+        want |= {name: at[name] for name in ("block_table", "b_base", "b_end", "out_base")}
+        got = {name: int(getattr(dut, f"cfg_{name}").value) for name in want}
+        assert got == want
+        words = {"kernel": 0x01010101, "out_size": 0x10001, "in_size": 0x10001, "pad": -(-k // 8) << 16, "pool": 0x0101,
+                 "image_bytes": at["a_stride"], "start": at["a_base"], "state_step": stride if carries else 0}  # fmt: skip
+        for name, field in IMAGE["walk"].items():
+            got_word = int(dut.cfg_walk.value) >> 32 * field["word"] & 0xFFFFFFFF
+            # steps, bytes of a row and pitch are of no account in maps of one pixel
+            if name not in ("step_x", "step_y", "row_bytes", "pitch", "checksum"):
+                assert got_word == words.get(name, 0), f"{name}: {got_word:#x}"
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def membranes_are_awaited(dut) -> None:  # type: ignore[no-untyped-def]
+    """A layer is not over while membranes are on their way."""
+    tb = TB(dut)
+    await tb.reset()
+    tb.image()
+    for name in ("sched_done", "comp_done", "state_idle", "wr_idle"):
+        getattr(dut, name).value = 0
+        if name == "wr_idle":
+            dut.wr_idle.value = 1   # the start waits for it
+        await tb.pulse("start")
+        while not int(dut.perf_run.value):
+            await FallingEdge(dut.clk)
+        getattr(dut, name).value = 0
+        for _ in range(60):
+            await FallingEdge(dut.clk)
+            assert int(dut.perf_run.value), name
+        getattr(dut, name).value = 1
+        assert await tb.finish() is None
+
+
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def refused_bits(dut) -> None:  # type: ignore[no-untyped-def]
+    """A machine without index decoder, or without carried membranes, refuses the bits that ask for them."""
+    tb = TB(dut)
+    await tb.reset()
+    for flag in ("carry_in", "carry_out", "index"):
+        tb.image(layers=[descriptor(control=control(flag))])
+        legal = int(dut.INDEX_RATE.value) if flag == "index" else int(dut.CARRY.value)
+        await tb.expect(None if legal else (ERRORS["BAD_DESC"], DESC, 0), flag)
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
 async def bad_header(dut) -> None:  # type: ignore[no-untyped-def]
     tb = TB(dut)
     await tb.reset()
-    cases = [("magic", 0), ("version", 2), ("size", 0), ("size", SIZE + 0x1000), ("size", SIZE - 4), ("desc_offset", 0x1020),
+    cases = [("magic", 0), ("version", 1), ("version", 3), ("size", 0), ("size", SIZE + 0x1000), ("size", SIZE - 4), ("desc_offset", 0x1020),
              ("desc_offset", 0x80001000), ("num_layers", 0), ("num_layers", 0x10000)]  # fmt: skip
     for name, value in [*cases, *((f"config{i}", v ^ 1 << random.randrange(32)) for i, v in enumerate(CONFIG))]:
         code = ERRORS["BAD_CONFIG" if name.startswith("config") else "BAD_IMAGE"]
@@ -195,11 +293,13 @@ async def bad_descriptor(dut) -> None:  # type: ignore[no-untyped-def]
     await tb.reset()
     top = 1 << 31
     values: dict[str, list[int]] = {
-        "control": [0x10A50000, 0x10A50003, 0x10A50801, 0x10A58001, 0x10A40001, 1], "m": [0, 1 << 24, top],
+        "control": [control(kind=0), control(kind=3), control("late"), control() | 1 << 15, 0x10A40001, 1],
+        "rows": [rows(m=0), rows(tile=0), rows(tile=5), rows(tile=128), 0],
         "k": [0, 513, top], "n": [0, 513, top], "a_base": [8, top], "a_stride": [8, top], "block_table": [8, top],
         "b_base": [8, top], "b_end": [8, top, 0x3F80], "out_base": [8, top], "out_stride": [8, top, 0],
-        "neuron": [257 | 16 << 16, 512 | 16 << 16, 1 << 15 | 16 << 16, 64, 12 << 16, 1032 << 16], "tile_rows": [0, 5, top],
-        "perf_ptr": [8, top], "walk": [64, top], "checksum": [1, 0xFFFFFFFF],
+        "neuron": [neuron(leak=257), neuron(leak=511), neuron(steps=0), neuron(steps=5), neuron(steps=31), neuron() | 1 << 14,
+                   neuron() | 1 << 15, neuron(cols=0), neuron(cols=12), neuron(cols=1032), neuron(cols=2048)],
+        "state": [8, top, 0x400], "perf_ptr": [8, top], "walk": [64, top], "checksum": [1, 0xFFFFFFFF],
     }  # fmt: skip
     assert set(values) == set(IMAGE["descriptor"])
     for name, bad in values.items():
@@ -209,13 +309,31 @@ async def bad_descriptor(dut) -> None:  # type: ignore[no-untyped-def]
             where = DESC + 64 * first + 4 * IMAGE["descriptor"][name]["word"]
             await tb.expect((ERRORS["BAD_DESC"], where, first), (name, hex(value)))
     # what depends on two fields
-    for change, word in (
-        ({"n": 512, "out_stride": 512, "tile_rows": 4}, "tile_rows"),
-        ({"control": 0x10A50101, "n": 129, "out_stride": 1024, "tile_rows": 1}, "n"),
-        ({"control": 0x10A50101, "n": 128, "out_stride": 384, "tile_rows": 1}, "out_stride"),
-    ):
+    read = control("readout")
+    line = int(dut.LINE_W.value) // 8
+    cases: list[tuple[dict[str, int], str]] = [
+        ({"n": 512, "out_stride": 512, "rows": rows(tile=4)}, "rows"),
+        ({"control": read, "n": 129, "out_stride": 1024, "rows": rows(tile=1)}, "n"),
+        ({"control": read, "n": 128, "out_stride": 384, "rows": rows(tile=1)}, "out_stride"),
+    ]
+    for flag in ("carry_in", "carry_out"):
+        carry = {"control": control(flag), "state": 0x800}
+        cases += [
+            (carry | {"state": 0x800 + line // 2}, "state"),
+            (carry | {"state": top}, "state"),
+            (carry | {"neuron": neuron(cols=128)}, "neuron"),        # more than can be kept
+            (carry | {"neuron": neuron(cols=line // 8)}, "neuron"),  # half a line of membranes
+        ]
+    for change, word in cases:
+        if change.get("neuron") == neuron(cols=line // 8) and line // 8 % 8:
+            continue   # refused anyway
         tb.image(layers=[descriptor(**change)])
         await tb.expect((ERRORS["BAD_DESC"], DESC + 4 * IMAGE["descriptor"][word]["word"], 0), change)
+    # the lowest bad word counts, and a wrong checksum before all
+    tb.image(layers=[descriptor(n=0, control=control("late"), k=0)])
+    await tb.expect((ERRORS["BAD_DESC"], DESC, 0), "three bad words")
+    tb.image(layers=[descriptor(n=0, k=0, checksum=1)])
+    await tb.expect((ERRORS["BAD_DESC"], DESC + 60, 0), "bad words and a wrong checksum")
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
@@ -223,7 +341,7 @@ async def convolution(dut) -> None:  # type: ignore[no-untyped-def]
     """The walk record reaches cfg_*, every bad word of it and a window unlike K are refused, and the next layer is right."""
     tb = TB(dut)
     await tb.reset()
-    conv = {"control": 0x10A50002, "k": 432, "walk": WALK}
+    conv = {"control": control(kind=2), "k": 432, "walk": WALK}
 
     def load(first: int, desc: dict[str, int], **change: int) -> None:
         tb.image(layers=[*(descriptor() for _ in range(first)), descriptor(**desc)])
@@ -231,32 +349,92 @@ async def convolution(dut) -> None:  # type: ignore[no-untyped-def]
 
     load(1, conv)
     await tb.expect(None, "convolution")
-    got = {n: int(getattr(dut, f"cfg_{n}").value) for n in (
-        "kh", "kw", "stride_y", "stride_x", "out_h", "out_w", "in_h", "in_w", "pad_top", "pad_left", "slices", "step_x", "step_y",
-        "row_bytes", "image_bytes", "start", "a_stride", "chunks")}  # fmt: skip
-    assert got == {"kh": 3, "kw": 2, "stride_y": 1, "stride_x": 2, "out_h": 5, "out_w": 6, "in_h": 7, "in_w": 8, "pad_top": 1,
-                   "pad_left": 2, "slices": 9, "step_x": 0x100, "step_y": 0x400, "row_bytes": 0x380, "image_bytes": 0x2000,
-                   "start": 0xFFFFFF80, "a_stride": 0x80, "chunks": -(-432 // int(dut.CHUNK_W.value))}  # fmt: skip
+    assert int(dut.cfg_walk.value) == number(walk()) and int(dut.cfg_branch.value) == 0
+    assert int(dut.cfg_chunks.value) == -(-432 // int(dut.CHUNK_W.value))
+    for pool in (0x0202, 0x01FF, 0xFF01):
+        load(1, conv | {"neuron": neuron(cols=64)}, pool=pool, state_step=0x800)
+        await tb.expect(None, f"pool {pool:#x}")
+        assert int(dut.cfg_walk.value) == number(walk(pool=pool, state_step=0x800))
     for pointer in (8, 1 << 31):
         load(0, conv | {"walk": pointer})
         await tb.expect((ERRORS["BAD_DESC"], DESC + 4 * IMAGE["descriptor"]["walk"]["word"], 0), hex(pointer))
     bad = {"kernel": [0x01010100, 0x01010001, 0x01000101, 0x00010101], "out_size": [1, 1 << 16], "in_size": [1, 1 << 16],
            "pad": [1, 65 << 16], "step_x": [8, 1 << 31], "step_y": [8, 1 << 31], "row_bytes": [8, 1 << 31],
-           "image_bytes": [8, 1 << 31], "start": [8], "word9": [1], "word14": [1 << 31], "checksum": [1]}  # fmt: skip
+           "image_bytes": [8, 1 << 31], "start": [8], "pitch": [8, 1 << 31], "pool": [0, 1, 0x0100, 0x10101, 1 << 31],
+           "branch": [8, 32, 1 << 31], "state_step": [8, 1 << 31], "word13": [1, 1 << 31], "word14": [1, 1 << 31],
+           "checksum": [1]}  # fmt: skip
+    assert {IMAGE["walk"][n]["word"] if n in IMAGE["walk"] else int(n[4:]) for n in bad} == set(range(16))
     for name, values in bad.items():
         for value in values:
             load(1, conv, **{name: value})
             word = int(name[4:]) if name.startswith("word") else IMAGE["walk"][name]["word"]
             await tb.expect((ERRORS["BAD_DESC"], WALK + 4 * word, 1), (name, hex(value)))
+    pool_at = WALK + 4 * IMAGE["walk"]["pool"]["word"]
+    for desc in ({"control": control("readout", kind=2), "n": 16}, {"neuron": neuron(cols=72)}, {"neuron": neuron(cols=1024)}):
+        load(0, conv | desc)
+        await tb.expect(None, "no pooling")
+        load(0, conv | desc, pool=0x0102)
+        await tb.expect((ERRORS["BAD_DESC"], pool_at, 0), ("pooling", desc))
+    load(0, conv, pool=0x0102, branch=BRANCH)
+    await tb.expect((ERRORS["BAD_DESC"], WALK + 4 * IMAGE["walk"]["branch"]["word"], 0), "pooling with a branch")
     for k in (424, 440, 8):
         load(2, conv | {"k": k})
         await tb.expect((ERRORS["BAD_DESC"], DESC + 128 + 4 * IMAGE["descriptor"]["k"]["word"], 2), k)
     tb.image(layers=[descriptor(**conv), descriptor()])
     tb.words |= {WALK + 4 * i: v for i, v in enumerate(walk())}
     await tb.expect(None, "fully connected after a convolution")
-    assert [int(getattr(dut, f"cfg_{n}").value) for n in ("kh", "kw", "in_h", "in_w", "out_h", "out_w", "slices", "start", "pad_top")] \
-        == [1, 1, 1, 1, 1, 1, 13, 0x2000, 0]
-    assert int(dut.cfg_image_bytes.value) == 0x80
+    words = [int(dut.cfg_walk.value) >> 32 * i & 0xFFFFFFFF for i in range(16)]
+    got = [words[IMAGE["walk"][n]["word"]] for n in ("kernel", "out_size", "in_size", "pad", "image_bytes", "start", "pool", "branch")]
+    assert got == [0x01010101, 0x10001, 0x10001, 13 << 16, 0x80, 0x2000, 0x0101, 0]
+
+
+@cocotb.test(timeout_time=20, timeout_unit="ms")
+async def branch(dut) -> None:  # type: ignore[no-untyped-def]
+    """A second walk record is read and judged like the first, with its own checksum and address; it may not pool nor branch."""
+    tb = TB(dut)
+    await tb.reset()
+    other = {"kernel": 1 | 2 << 8 | 2 << 16 | 1 << 24, "in_size": 9 | 9 << 16, "pad": 5 << 16, "pitch": 0x100, "start": 0x8000}
+    conv = {"control": control(kind=2), "k": 432 + 80, "walk": WALK}
+
+    def load(first: int, desc: dict[str, int], **change: int) -> None:
+        tb.image(layers=[*(descriptor() for _ in range(first)), descriptor(**desc), descriptor()])
+        tb.words |= {WALK + 4 * i: v for i, v in enumerate(walk(branch=BRANCH))}
+        tb.words |= {BRANCH + 4 * i: v for i, v in enumerate(walk(**other | change))}
+
+    starts = 0
+    for first in (0, 1):
+        load(first, conv)
+        dut.sched_done.value = 0
+        await tb.pulse("start")
+        for index in range(first + 1):
+            if index == first:
+                break
+            dut.sched_done.value = 1
+            while int(dut.layer.value) == index:
+                await FallingEdge(dut.clk)
+            dut.sched_done.value = 0
+        while not int(dut.perf_run.value):
+            await FallingEdge(dut.clk)
+        assert int(dut.cfg_walk.value) == number(walk(branch=BRANCH)) and int(dut.cfg_branch.value) == number(walk(**other))
+        assert int(dut.cfg_chunks.value) == -(-512 // int(dut.CHUNK_W.value))
+        starts += 1
+        dut.sched_done.value = 1
+        assert await tb.finish() is None
+        assert int(dut.cfg_branch.value) == 0, "the next layer has no branch"
+    bad = {"kernel": [0x01010100, 0x00010101], "out_size": [1, 1 << 16], "in_size": [1, 1 << 16], "pad": [1, 65 << 16],
+           "step_x": [8], "step_y": [8], "row_bytes": [1 << 31], "image_bytes": [8], "start": [8], "pitch": [8, 1 << 31],
+           "pool": [0, 0x0102, 0x0201, 0x10101], "branch": [BRANCH, 8], "state_step": [0x400, 8], "word13": [1], "word14": [1],
+           "checksum": [1, 0xFFFFFFFF]}  # fmt: skip
+    for name, values in bad.items():
+        for value in values:
+            load(1, conv, **{name: value})
+            word = int(name[4:]) if name.startswith("word") else IMAGE["walk"][name]["word"]
+            await tb.expect((ERRORS["BAD_DESC"], BRANCH + 4 * word, 1), (name, hex(value)))
+    for k in (432, 80, 504):   # both windows make K together
+        load(0, conv | {"k": k})
+        await tb.expect((ERRORS["BAD_DESC"], DESC + 4 * IMAGE["descriptor"]["k"]["word"], 0), k)
+    load(0, conv)
+    await tb.expect(None, "the next start")
 
 
 @cocotb.test(timeout_time=10, timeout_unit="ms")
@@ -314,9 +492,15 @@ async def errors_reset_and_watchdog(dut) -> None:  # type: ignore[no-untyped-def
     await tb.expect(None, "after the watchdog")
 
 
-@pytest.mark.parametrize("shape", [{"CHUNK_W": 32, "LINE_W": 128}, {"CHUNK_W": 128, "LINE_W": 1024}])
-def test_control(sim: str, shape: dict[str, int]) -> None:
+SHAPES: list[tuple[dict[str, int], str | None]] = [
+    ({"CHUNK_W": 32, "LINE_W": 128}, None), ({"CHUNK_W": 128, "LINE_W": 1024}, None),
+    ({"CHUNK_W": 32, "LINE_W": 256, "CARRY": 0}, "refused_bits"), ({"CHUNK_W": 64, "LINE_W": 512, "INDEX_RATE": 0}, "refused_bits"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape,testcase", SHAPES)
+def test_control(sim: str, shape: dict[str, int], testcase: str | None) -> None:
     from lib.sim import run
 
     parameters = {"NUM_TPPES": 1, "SLICE_W": 8, "K_MAX": 512, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, **shape}
-    run("loas_control", "test_control", sim, parameters | {f"CONFIG{i}": v for i, v in enumerate(CONFIG)})
+    run("loas_control", "test_control", sim, parameters | {f"CONFIG{i}": v for i, v in enumerate(CONFIG)}, testcase=testcase)

@@ -1,13 +1,19 @@
-"""loas_scheduler against a walk in Python: every task, field and order, slots, fetches, and broken block tables."""
+"""loas_scheduler against a walk in Python: every task, field and order, pooled rows, branches, membranes, slots, fetches, and
+broken block tables."""
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import cocotb
 import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
+
+
+WALK = {name: f["word"] for name, f in tomllib.loads((Path(__file__).parents[1] / "spec" / "image.toml").read_text())["walk"].items()}
 
 
 @dataclass
@@ -24,21 +30,51 @@ class Conv:
     step_x: int
     step_y: int
     image_bytes: int
+    pool_h: int = 1
+    pool_w: int = 1
+    state_step: int = 0
 
     @classmethod
     def make(cls, line: int) -> Conv:
         if random.getrandbits(1):
-            return cls(1, 1, 1, 1, 0, 0, line * random.randrange(100), 0, 0, line * random.randrange(100))
+            return cls(1, 1, 1, 1, 0, 0, line * random.randrange(100), 0, 0, line * random.randrange(100),
+                       state_step=random.choice([0, line * random.randrange(100)]))
         values = [*(random.randint(1, 4) for _ in range(4)), random.choice([0, 3, 255]), random.choice([0, 2, 255])]
         values += [line * random.randrange(1 << 20) for _ in range(4)]
-        return cls(*values)
+        conv = cls(*values, state_step=random.choice([0, line * random.randrange(1 << 20)]))
+        if random.getrandbits(1):
+            conv.pool_h, conv.pool_w = random.choice([(2, 2), (random.randint(1, 3), random.randint(1, 3))])
+            conv.out_h, conv.out_w = conv.out_h * conv.pool_h, conv.out_w * conv.pool_w
+        return conv
+
+    def branch(self, line: int) -> Conv:
+        """Windows of another map that has as many output pixels."""
+        other = Conv.make(line)
+        return replace(other, out_h=self.out_h, out_w=self.out_w, pool_h=1, pool_w=1, state_step=0)
 
     def window(self, row: int) -> tuple[int, int, int]:
-        """Address modulo 2^32, y and x modulo 2^18 of the first pixel of a row's window."""
-        image, pixel = divmod(row, self.out_h * self.out_w)
-        y, x = divmod(pixel, self.out_w)
+        """Address modulo 2^32, y and x modulo 2^18 of the first pixel of a row's (first) window."""
+        across = self.out_w // self.pool_w
+        image, pixel = divmod(row, self.out_h // self.pool_h * across)
+        y, x = pixel // across * self.pool_h, pixel % across * self.pool_w
         address = self.start + image * self.image_bytes + y * self.step_y + x * self.step_x
         return address % (1 << 32), (y * self.stride_y - self.pad_top) % (1 << 18), (x * self.stride_x - self.pad_left) % (1 << 18)
+
+    def record(self) -> int:
+        """The words of the walk record; those that the scheduler does not need are anything."""
+        words = [random.getrandbits(32) for _ in range(16)]
+        for name, value in {
+            "kernel": random.getrandbits(16) | self.stride_y << 16 | self.stride_x << 24, "out_size": self.out_h | self.out_w << 16,
+            "pad": self.pad_top | self.pad_left << 8 | random.getrandbits(16) << 16, "start": self.start, "step_x": self.step_x,
+            "step_y": self.step_y, "image_bytes": self.image_bytes, "pool": self.pool_h | self.pool_w << 8,
+            "state_step": self.state_step,
+        }.items():  # fmt: skip
+            words[WALK[name]] = value
+        return sum(word << 32 * i for i, word in enumerate(words))
+
+
+TASK = ("a_addr", "y", "x", "a_addr2", "y2", "x2", "state", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
+PARAMS, SLOT = TASK.index("params"), TASK.index("slot")
 
 
 @dataclass
@@ -51,6 +87,8 @@ class Layer:
     tile: int
     readout: int
     conv: Conv
+    second: Conv | None
+    state: int
     table: int
     b_base: int
     b_end: int = 0
@@ -58,7 +96,7 @@ class Layer:
     blocks: list[tuple[int, int, int, int]] = field(default_factory=list)
 
     def tasks(self, slice_w: int) -> list[tuple[int, ...]]:
-        """The tasks in order: a_addr, y, x, params, masks, weights, nnz, cols, slot, out_addr."""
+        """The tasks in order, with the fields of TASK."""
         found: list[tuple[int, ...]] = []
         for first in range(0, self.m, self.tile):
             for b, block in enumerate(self.blocks):
@@ -66,7 +104,9 @@ class Layer:
                     slot = row % (2 * self.tile)
                     out = slot * self.entries + b * (self.cols if self.readout else self.cols // slice_w)
                     cols = min(self.cols, self.n - b * self.cols)
-                    found.append((*self.conv.window(row), *block, cols, slot, out))
+                    second = self.second.window(row) if self.second else (0, 0, 0)
+                    state = (self.state + row * self.conv.state_step + 4 * b * self.cols) % (1 << 32)
+                    found.append((*self.conv.window(row), *second, state, *block, cols, slot, out))
         return found
 
 
@@ -78,13 +118,16 @@ def random_layer(dut, small: bool = False) -> Layer:  # type: ignore[no-untyped-
     limit = entries_max // (2 * tile)
     n = random.choice([1, random.randint(1, limit if readout else limit * slice_w)])
     cols = random.choice([slice_w, slice_w * random.randint(1, 6), slice_w * 8])
+    conv = Conv.make(line)
     layer = Layer(
         m=random.choice([1, 2, random.randint(1, 30)]),
         n=n,
         cols=cols,
         tile=tile,
         readout=readout,
-        conv=Conv.make(line),
+        conv=conv,
+        second=conv.branch(line) if conv.pool_h == conv.pool_w == 1 and random.getrandbits(1) else None,
+        state=random.choice([0, line * random.randrange(1 << 20)]),
         table=(1 << 20) + 16 * random.randrange(64),
         b_base=(1 << 22) + line * random.randrange(64),
         entries=n if readout else -(-n // slice_w),
@@ -133,7 +176,8 @@ class TB:
     def load(self, layer: Layer) -> None:
         dut = self.dut
         for name, value in (
-            ("m", layer.m), ("n", layer.n), *vars(layer.conv).items(),
+            ("m", layer.m), ("n", layer.n), ("walk", layer.conv.record()), ("branch", layer.second.record() if layer.second else 0),
+            ("state", layer.state),
             ("block_table", layer.table), ("b_base", layer.b_base), ("b_end", layer.b_end), ("block_cols", layer.cols),
             ("tile_rows", layer.tile), ("entries", layer.entries), ("readout", layer.readout),
         ):  # fmt: skip
@@ -188,7 +232,7 @@ class TB:
                     request = None
                     if now[0]:
                         assert layer.b_base <= now[1] < layer.b_end and now[1] % line == 0
-                        here = self.tasks[-1][3] if self.tasks else layer.b_base
+                        here = self.tasks[-1][PARAMS] if self.tasks else layer.b_base
                         self.fetches.append(now[1])
                         last = max(layer.b_base, *(b[0] for b in layer.blocks))   # a broken entry may lie in front of all
                         assert now[1] <= last + int(dut.CACHE_LINES.value) * line // 2, hex(here)
@@ -206,8 +250,7 @@ class TB:
             valid = int(dut.task_valid.value)
             assert valid & (valid - 1) == 0
             fields = tuple(
-                int(getattr(dut, f"task_{n}").value)
-                for n in ("a_addr", "y", "x", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
+                0 if n[-1] == "2" and layer.second is None else int(getattr(dut, f"task_{n}").value) for n in TASK
             ) if valid else ()
             if offered is not None:
                 assert offered == (valid, fields), "a task changed before it was taken"
@@ -216,9 +259,9 @@ class TB:
                 self.tasks.append(fields)
                 self.given.append(valid.bit_length() - 1)
                 ready &= ~valid
-                work[fields[8]] -= 1
-                if not work[fields[8]]:
-                    finished.append(fields[8])
+                work[fields[SLOT]] -= 1
+                if not work[fields[SLOT]]:
+                    finished.append(fields[SLOT])
             if free is not None:
                 finished.remove(free)
                 order.pop(0)
@@ -244,7 +287,7 @@ class TB:
 async def random_layers(dut, speed: str) -> None:  # type: ignore[no-untyped-def]
     tb = TB(dut)
     await tb.reset()
-    for index in range(12):
+    for index in range(16):
         rates = [1.0, 0.5, 0.1]
         tb.ready_rate = {"slow_tppes": 0.2, "random": random.choice(rates)}.get(speed, 9.0)
         tb.port_rate = {"slow_port": 0.1, "random": random.choice(rates)}.get(speed, 1.0)
@@ -286,7 +329,7 @@ async def broken_entries(dut) -> None:  # type: ignore[no-untyped-def]
             layer.blocks[which] = bad
             assert not await tb.run(layer), f"kind {kind}: no error for {bad}, {layer}"
             assert int(dut.err_addr.value) == bad[0]
-            assert all(t[3:7] != bad for t in tb.tasks), "a task of a broken block left"
+            assert all(t[PARAMS : PARAMS + 4] != bad for t in tb.tasks), "a task of a broken block left"
 
 
 @cocotb.test(timeout_time=100, timeout_unit="ms")

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright LoAS contributors
-"""loas_tppe: inner joins of random rows and blocks against the definition of the sum, rates, events, every error."""
+"""loas_tppe: inner joins of random rows and blocks against the definition of the sum: rows and windows, branches, pooling, carried
+membranes, bitmasks and index code; rates, events, every error."""
 from __future__ import annotations
 
 import os
 import random
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import cocotb
@@ -15,15 +18,17 @@ import numpy.typing as npt
 import pytest
 
 from golden.config import Config, load
-from golden.fiber import block_bytes, compress_blocks, compress_rows, fiber_bytes, row_stride
+from golden.fiber import compress_blocks, compress_rows, fiber_bytes, row_stride
 from lib.lockstep import STALLS, Loop, Pause, Sink, Source, param
 
 PARAMETERS = ("T", "CHUNK_W", "SLICE_W", "WEIGHT_W", "ACC_W", "MEM_W", "K_MAX", "LAGGY", "FIFO_DEPTH", "LINE_W", "OUT_ENTRIES",
-              "NUM_SLOTS")  # fmt: skip
-TASK = ("a_addr", "y", "x", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
-SUM = ("data", "bias", "threshold", "last", "slot", "out_addr")
+              "NUM_SLOTS", "INDEX_RATE", "CARRY")  # fmt: skip
+TASK = ("a_addr", "y", "x", "a_addr2", "y2", "x2", "state", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
+SUM = ("data", "bias", "threshold", "state", "state_addr", "last", "pool_first", "pool_last", "slot", "out_addr")
 STATES = ("match", "empty", "stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out", "idle")
 DENSITIES = (0.0, 0.02, 0.1, 0.3, 0.7, 1.0)
+WALK = {name: f["word"] for name, f in tomllib.loads((Path(__file__).parents[1] / "spec" / "image.toml").read_text())["walk"].items()}
+Words = npt.NDArray[np.int64]
 
 
 def config(dut: Any) -> Config:
@@ -32,86 +37,208 @@ def config(dut: Any) -> Config:
 
 
 @dataclass
+class Map:
+    """Fibers of pixels in memory, and the window over them; a row of a fully connected layer is a map of one pixel."""
+
+    words: Words            # (images, in_h, in_w, columns in whole slices)
+    size: npt.NDArray[np.int64]      # bytes of each fiber
+    base: int
+    pitch: int
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+
+    @property
+    def slices(self) -> int:
+        """Columns that a window has."""
+        return self.words.shape[3] * self.kernel[0] * self.kernel[1]
+
+    def address(self, image: int, y: int, x: int) -> int:
+        """Of a pixel, or where one outside would be, modulo 2^32."""
+        _, h, w, _ = self.words.shape
+        return (self.base + ((image * h + y) * w + x) * self.pitch) % (1 << 32)
+
+    def gather(self, image: int, y: int, x: int) -> tuple[list[int], list[tuple[int, int]]]:
+        """Words of the window whose first pixel is (y, x), and address and length of all fibers that have to be read."""
+        found: list[int] = []
+        reads: list[tuple[int, int]] = []
+        _, h, w, columns = self.words.shape
+        for py in range(y, y + self.kernel[0]):
+            for px in range(x, x + self.kernel[1]):
+                inside = 0 <= py < h and 0 <= px < w
+                found += self.words[image, py, px].tolist() if inside else [0] * columns
+                if inside:
+                    reads.append((self.address(image, py, px), int(self.size[image, py, px])))
+        return found, reads
+
+    def record(self, cfg: Config, pool: tuple[int, int], branch: int) -> int:
+        """The words of the walk record; those that a TPPE does not need are anything."""
+        _, h, w, columns = self.words.shape
+        words = [random.getrandbits(32) for _ in range(16)]
+        for name, value in {
+            "kernel": self.kernel[0] | self.kernel[1] << 8 | self.stride[0] << 16 | self.stride[1] << 24, "in_size": h | w << 16,
+            "pad": random.getrandbits(16) | columns // cfg.SLICE_W << 16, "step_x": self.stride[1] * self.pitch,
+            "step_y": self.stride[0] * w * self.pitch, "row_bytes": w * self.pitch, "pitch": self.pitch,
+            "pool": pool[0] | pool[1] << 8, "branch": branch,
+        }.items():  # fmt: skip
+            words[WALK[name]] = value
+        return sum(word << 32 * i for i, word in enumerate(words))
+
+
+@dataclass
 class Layer:
     """Tasks over one memory, all with the same number of chunks."""
 
     chunks: int
-    slices: int
+    walk: int
+    branch: int
+    index: bool
+    carry: bool
+    state_stride: int
     memory: bytearray
     tasks: list[dict[str, int]]
     sums: list[dict[str, int]]
     lines: list[int]       # every line that has to be read, once for each reading
-    matches: int
-    corrections: int
-    empty: int
+    matches: int = 0
+    corrections: int = 0
+    empty: int = 0
 
 
-def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, density: float | None = None,
-                 base: int = 0) -> Layer:
-    """Random rows and blocks; the expected sums come straight from the definition, modulo 2^ACC_W."""
-    rng = np.random.default_rng(random.getrandbits(32))
-    k = chunks * cfg.CHUNK_W - random.choice([0, 0, random.randrange(cfg.CHUNK_W)])
-    t_range = range(cfg.T)
+class Maker:
+    """Makes a layer: random numbers of one density, or of another one for each chunk."""
 
-    def spread(shape: tuple[int, ...], some: float | None) -> npt.NDArray[np.bool_]:
-        """A mask of one density, or of another one for each chunk."""
+    def __init__(self, cfg: Config, density: float | None) -> None:
+        self.cfg, self.density = cfg, density
+        self.rng = np.random.default_rng(random.getrandbits(32))
+
+    def spread(self, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+        """A mask."""
+        some, k = self.density, shape[-1]
         if some is None and random.random() < 0.5:
             some = random.choice(DENSITIES)
         if some is None:
-            local = np.repeat(rng.choice(DENSITIES, -(-k // cfg.CHUNK_W)), cfg.CHUNK_W)[:k]
-            return rng.random(shape) < local
-        return rng.random(shape) < some
+            local = np.repeat(self.rng.choice(DENSITIES, -(-k // self.cfg.CHUNK_W)), self.cfg.CHUNK_W)[:k]
+            return self.rng.random(shape) < local
+        return self.rng.random(shape) < some
 
-    rows = []
-    for _ in range(random.randint(1, tasks)):
-        words = rng.integers(1, 1 << cfg.T, k)
-        words[rng.random(k) < random.choice([0.0, 0.3, 1.0])] = (1 << cfg.T) - 1
-        rows.append(words * spread((k,), density))
-    words = np.array(rows)
-    spikes = ((words[:, :, None] >> np.arange(cfg.T)) & 1).astype(np.uint8)
-    stride = row_stride(k, cfg)
-    fibers = compress_rows(spikes, cfg)
-    memory = bytearray(random.randbytes(base)) + fibers.tobytes()
-    row_bytes = fiber_bytes(fibers, k, cfg)
-    layer = Layer(chunks, -(-k // cfg.SLICE_W), memory, [], [], [], 0, 0, 0)
+    def map(self, memory: bytearray, shape: tuple[int, int, int], columns: int, kernel: tuple[int, int] = (1, 1),
+            stride: tuple[int, int] = (1, 1)) -> Map:
+        """A map behind what is in the memory."""
+        cfg, pixels = self.cfg, shape[0] * shape[1] * shape[2]
+        rows = []
+        for _ in range(pixels):
+            some = self.rng.integers(1, 1 << cfg.T, columns)
+            some[self.rng.random(columns) < random.choice([0.0, 0.3, 1.0])] = (1 << cfg.T) - 1
+            rows.append(some * self.spread((columns,)))
+        words = np.array(rows)
+        fibers = compress_rows(((words[:, :, None] >> np.arange(cfg.T)) & 1).astype(np.uint8), cfg)
+        base = len(memory)
+        memory += fibers.tobytes()
+        whole = np.zeros((pixels, -(-columns // cfg.SLICE_W) * cfg.SLICE_W), np.int64)
+        whole[:, :columns] = words
+        return Map(whole.reshape(*shape, -1), fiber_bytes(fibers, columns, cfg).reshape(shape), base, row_stride(columns, cfg), kernel,
+                   stride)
+
+
+def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, density: float | None = None,
+                 base: int = 0, plain: bool = True, index: bool = False) -> Layer:
+    """Random rows and blocks; the expected sums come straight from the definition, modulo 2^ACC_W.
+
+    Args:
+        cfg: Parameters of the machine.
+        chunks: Mask chunks of a row; with windows, at most.
+        tasks: Number.
+        most_cols: Columns of a block, at most.
+        density: Of spikes and weights; random by default.
+        base: Bytes in front of everything.
+        plain: Rows of a fully connected layer; else windows, with pooling or a branch, and membranes too.
+        index: Places of weights as an index code.
+    """
+    make, rng = Maker(cfg, density), np.random.default_rng(random.getrandbits(32))
+    memory = bytearray(random.randbytes(base))
+    most = chunks * cfg.CHUNK_W // cfg.SLICE_W     # slices of a row
+    pool, other = (1, 1), None
+    if plain or most < 2:
+        k = chunks * cfg.CHUNK_W - random.choice([0, 0, random.randrange(cfg.CHUNK_W)])
+        first = make.map(memory, (random.randint(1, tasks), 1, 1), k)
+    else:
+        two = random.random() < 0.4
+        area = [[(h, w) for h in (1, 2, 3) for w in (1, 2, 3) if h * w <= most // (1 + two)] for _ in range(2)]
+        kernels = [random.choice(area[0]), random.choice(area[1])]
+        room = most - two * kernels[1][0] * kernels[1][1]
+        one = random.randint(1, room // (kernels[0][0] * kernels[0][1]))
+        slices = [one, random.randint(1, max(1, (most - one * kernels[0][0] * kernels[0][1]) // (kernels[1][0] * kernels[1][1])))]
+        images, maps = random.randint(1, 2), []
+        for i in range(1 + two):
+            columns = slices[i] * cfg.SLICE_W - random.choice([0, random.randrange(cfg.SLICE_W)])
+            stride = random.randint(1, 2), random.randint(1, 3)
+            maps.append(make.map(memory, (images, random.randint(1, 3), random.randint(1, 3)), columns, kernels[i], stride))
+        first, other = maps[0], maps[1] if two else None
+        k = sum(one.slices for one in maps)
+        if not two:
+            pool = random.choice([(1, 1), (2, 2), (random.randint(1, 3), random.randint(1, 3))])
+    chunks = -(-k // cfg.CHUNK_W)
+    carry = not plain and bool(cfg.CARRY) and random.random() < 0.5
+    state_stride = -(-4 * 3 * most_cols // cfg.line_bytes) * cfg.line_bytes
+    layer = Layer(chunks, first.record(cfg, pool, random.choice([64, 1 << 30]) if other else 0),
+                  other.record(cfg, (1, 1), 0) if other else random.getrandbits(512), index, carry, state_stride, memory, [], [], [])
 
     def touch(start: int, size: int) -> None:
         if size:
             layer.lines.extend(range(start // cfg.line_bytes, (start + size - 1) // cfg.line_bytes + 1))
 
+    def corner(window: Map) -> tuple[int, int]:
+        """First pixel of a window, which may lie outside altogether."""
+        _, h, w, _ = window.words.shape
+        return (0, 0) if plain else (random.randint(-window.kernel[0], h), random.randint(-window.kernel[1], w))
+
+    part, mem = (1 << cfg.ACC_W) - 1, (1 << cfg.MEM_W) - 1
     for _ in range(tasks):
         n = random.choice([1, 2, random.randint(1, most_cols), most_cols])
         weights = rng.integers(cfg.weight_min, cfg.weight_max + 1, (k, n))
         if random.random() < 0.2:
             weights = rng.choice([cfg.weight_min, cfg.weight_max], (k, n))
-        weights *= spread((n, k), density).T
+        weights *= make.spread((n, k)).T
         edge = 1 << (cfg.MEM_W - 1)
         bias, threshold = rng.choice([-edge, edge - 1, 0, -1, int(rng.integers(-edge, edge))], (2, n)).astype(np.int32)
         start = len(memory)
-        block, ((*_, nnz),), _ = compress_blocks(weights.astype(np.int8), bias, threshold, n, cfg, False)
+        block, ((*_, to_masks, to_weights, nnz),), _ = compress_blocks(weights.astype(np.int8), bias, threshold, n, cfg, index)
         memory += block.tobytes()
-        to_masks, to_weights, _ = block_bytes(n, k, nnz, cfg)
-        row = random.randrange(len(rows))
         slot, out = random.randrange(cfg.NUM_SLOTS), random.randrange(cfg.OUT_ENTRIES)
-        layer.tasks.append(dict(zip(TASK, (base + row * stride, 0, 0, start, start + to_masks, start + to_weights, nnz, n, slot, out),
-                                    strict=True)))
-        touch(base + row * stride, int(row_bytes[row]))
-        touch(start, 8 * n)
-        touch(start + to_masks, to_weights - to_masks)
-        touch(start + to_weights, -(-nnz * cfg.wslot_w // 8))
-        total = spikes[row].T.astype(np.int64) @ weights          # (T, n)
-        part = (1 << cfg.ACC_W) - 1
-        for j in range(n):
-            data = sum((int(total[t, j]) & part) << (t * cfg.ACC_W) for t in t_range)
-            mem = (1 << cfg.MEM_W) - 1
-            layer.sums.append(dict(zip(SUM, (data, int(bias[j]) & mem, int(threshold[j]) & mem, int(j == n - 1), slot, out),
-                                       strict=True)))
-        live, nonzero = words[row] != 0, weights != 0
-        both = np.zeros((chunks * cfg.CHUNK_W, n), np.bool_)
-        both[:k] = live[:, None] & nonzero
-        layer.matches += int(both.sum())
-        layer.corrections += int(both[:k][(words[row] != (1 << cfg.T) - 1)].sum()) if cfg.LAGGY else 0
-        layer.empty += int((~both.reshape(chunks, cfg.CHUNK_W, n).any(axis=1)).sum())
+        image, (y, x) = random.randrange(first.words.shape[0]), corner(first)
+        y2, x2 = corner(other) if other else (random.randrange(9), random.randrange(9))
+        state = random.getrandbits(20) * 4
+        if carry:
+            memory += bytes(-len(memory) % cfg.line_bytes)
+            state = len(memory) + random.randrange(4) * most_cols // 2 * 4
+            memory += random.randbytes(pool[0] * pool[1] * state_stride)
+        layer.tasks.append(dict(zip(TASK, (
+            first.address(image, y, x), y % (1 << 18), x % (1 << 18), other.address(image, y2, x2) if other else 0, y2 % (1 << 18),
+            x2 % (1 << 18), state, start, start + to_masks, start + to_weights, nnz, n, slot, out), strict=True)))  # fmt: skip
+        for place in range(pool[0] * pool[1]):
+            py, px = divmod(place, pool[1])
+            row, reads = first.gather(image, y + py * first.stride[0], x + px * first.stride[1])
+            if other:
+                more, others = other.gather(image, y2, x2)
+                row, reads = row + more, reads + others
+            words = np.array(row[:k])
+            state_at = (state + place * state_stride) % (1 << 32)
+            for where, size in [*reads, (start, 8 * n), (start + to_masks, to_weights - to_masks),
+                                (start + to_weights, -(-nnz * cfg.wslot_w // 8)), (state_at, 4 * n * carry)]:
+                touch(where, size)
+            spikes = (words[:, None] >> np.arange(cfg.T)) & 1
+            total = spikes.T @ weights          # (T, n)
+            for j in range(n):
+                data = sum((int(total[t, j]) & part) << (t * cfg.ACC_W) for t in range(cfg.T))
+                at = state_at + 4 * j
+                membrane = int.from_bytes(memory[at : at + 4], "little") if carry else 0
+                layer.sums.append(dict(zip(SUM, (
+                    data, int(bias[j]) & mem, int(threshold[j]) & mem, membrane, state_at, int(j == n - 1), int(place == 0),
+                    int(place == pool[0] * pool[1] - 1), slot, out), strict=True)))  # fmt: skip
+            both = np.zeros((chunks * cfg.CHUNK_W, n), np.bool_)
+            both[:k] = (words != 0)[:, None] & (weights != 0)
+            layer.matches += int(both.sum())
+            layer.corrections += int(both[:k][words != (1 << cfg.T) - 1].sum()) if cfg.LAGGY else 0
+            layer.empty += int((~both.reshape(chunks, cfg.CHUNK_W, n).any(axis=1)).sum())
     memory += random.randbytes(-len(memory) % cfg.line_bytes)
     return layer
 
@@ -200,12 +327,9 @@ class Errors:
 
 
 def configure(dut: Any, layer: Layer) -> None:
-    """Layer constants: a fully connected row is a window of one pixel."""
-    dut.cfg_chunks.value, dut.cfg_slices.value = layer.chunks, layer.slices
-    for name in ("kh", "kw", "in_h", "in_w"):
-        getattr(dut, f"cfg_{name}").value = 1
-    for name in ("a_stride", "row_bytes"):
-        getattr(dut, f"cfg_{name}").value = random.getrandbits(32)
+    """Layer constants."""
+    dut.cfg_chunks.value, dut.cfg_walk.value, dut.cfg_branch.value = layer.chunks, layer.walk, layer.branch
+    dut.cfg_index.value, dut.cfg_carry_in.value, dut.cfg_state_stride.value = int(layer.index), int(layer.carry), layer.state_stride
 
 
 async def join(dut: Any, loop: Loop, cfg: Config, layer: Layer, *, idle: float = 0.0, read: float = 0.0, stall: float = 0.0,
@@ -217,7 +341,7 @@ async def join(dut: Any, loop: Loop, cfg: Config, layer: Layer, *, idle: float =
     source.queue.extend(layer.tasks)
     watch = Events(dut) if events else None
     loop.agents = [memory, source, sink, errors, *([watch] if watch else [])]
-    limit = 2000 + 60 * (layer.matches + layer.empty + 40 * len(layer.tasks) + 4 * len(layer.lines) + 8 * layer.chunks)
+    limit = 4000 + 60 * (layer.matches + layer.empty + 40 * len(layer.sums) + 4 * len(layer.lines) + 8 * layer.chunks)
     await loop.until(lambda: len(sink.items) >= len(layer.sums) or errors.first is not None, limit)
     assert errors.first is None, f"error in a good layer: fiber {errors.first[0]} at {errors.first[1]:#x}"
     for i, (want, got) in enumerate(zip(layer.sums, sink.items, strict=False)):
@@ -246,6 +370,20 @@ async def random_tasks(dut: Any, idle: str, stall: str, read: str) -> None:
     most = cfg.K_MAX // cfg.CHUNK_W
     for chunks in random.sample(sorted({1, min(2, most), random.randint(1, most)}), k=min(2, most)):
         layer = random_layer(cfg, chunks, random.randint(1, 5), max(2, 24 // chunks))
+        await join(dut, loop, cfg, layer, idle=STALLS[idle], read=STALLS[read], stall=STALLS[stall])
+
+
+@cocotb.test(timeout_time=200, timeout_unit="ms")
+@cocotb.parametrize(idle=["none", "half"], stall=["none", "most"], read=["none", "half"])
+async def windows(dut: Any, idle: str, stall: str, read: str) -> None:
+    """Windows with padding, branches, pooling and carried membranes, weights in either code, layer after layer."""
+    cfg, loop = config(dut), Loop(dut)
+    await loop.reset()
+    most = cfg.K_MAX // cfg.CHUNK_W
+    for _ in range(6):
+        chunks = random.randint(1, min(most, 4))
+        layer = random_layer(cfg, chunks, random.randint(1, 4), max(2, 12 // chunks), plain=random.random() < 0.1,
+                             index=bool(cfg.INDEX_RATE) and random.random() < 0.5)
         await join(dut, loop, cfg, layer, idle=STALLS[idle], read=STALLS[read], stall=STALLS[stall])
 
 
@@ -360,7 +498,8 @@ async def reset_in_task(dut: Any) -> None:
     cfg, loop = config(dut), Loop(dut)
     await loop.reset()
     for _ in range(12):
-        layer = random_layer(cfg, random.randint(1, min(3, cfg.K_MAX // cfg.CHUNK_W)), 4, 8)
+        layer = random_layer(cfg, random.randint(1, min(3, cfg.K_MAX // cfg.CHUNK_W)), 4, 8, plain=random.random() < 0.4,
+                             index=bool(cfg.INDEX_RATE) and random.random() < 0.5)
         configure(dut, layer)
         source = Source(dut, "task", TASK)
         source.queue.extend(layer.tasks)
@@ -371,7 +510,7 @@ async def reset_in_task(dut: Any) -> None:
         dut.task_valid.value = 0
         dut.rsp_valid.value = 0
         await loop.reset()
-        await join(dut, loop, cfg, random_layer(cfg, random.randint(1, min(3, cfg.K_MAX // cfg.CHUNK_W)), 2, 4))
+        await join(dut, loop, cfg, random_layer(cfg, random.randint(1, min(3, cfg.K_MAX // cfg.CHUNK_W)), 2, 4, plain=False))
 
 
 @cocotb.test(timeout_time=100_000, timeout_unit="ms")
@@ -383,7 +522,10 @@ async def random_joins(dut: Any) -> None:
     most = cfg.K_MAX // cfg.CHUNK_W
     while done < wanted:
         chunks = random.choice([1, 1, 1, min(2, most), random.randint(1, min(4, most))])
-        layer = random_layer(cfg, chunks, random.randint(1, 8), 96, density=random.choice([None, 0.02, 0.05, 0.1, 0.3]))
+        plain = random.random() < 0.7
+        layer = random_layer(cfg, chunks, random.randint(1, 8) if plain else random.randint(1, 3), 96 if plain else 24,
+                             density=random.choice([None, 0.02, 0.05, 0.1, 0.3]), plain=plain,
+                             index=bool(cfg.INDEX_RATE) and random.random() < 0.3)
         await join(dut, loop, cfg, layer, idle=random.choice([0.0, 0.0, 0.3]), read=random.choice([0.0, 0.0, 0.3]),
                    stall=random.choice([0.0, 0.0, 0.3]), events=False)
         done += len(layer.sums)
@@ -394,12 +536,14 @@ async def random_joins(dut: Any) -> None:
 
 LONG = os.environ.get("LOAS_LONG") == "1"
 TINY = {"T": 4, "CHUNK_W": 32, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "MEM_W": 24, "K_MAX": 512, "LAGGY": 1,
-        "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8}  # fmt: skip
+        "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, "INDEX_RATE": 4, "CARRY": 1}  # fmt: skip
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
-    "fast": {"LAGGY": 0, "LINE_W": 128},
-    "T16": {"T": 16, "CHUNK_W": 64, "SLICE_W": 4, "K_MAX": 192, "WEIGHT_W": 4, "MEM_W": 32, "OUT_ENTRIES": 128, "FIFO_DEPTH": 2},
-    "T1": {"T": 1, "SLICE_W": 32, "K_MAX": 32, "WEIGHT_W": 5, "ACC_W": 9, "MEM_W": 10, "OUT_ENTRIES": 64, "NUM_SLOTS": 2},
+    "fast": {"LAGGY": 0, "LINE_W": 128, "INDEX_RATE": 1},
+    "T16": {"T": 16, "CHUNK_W": 64, "SLICE_W": 4, "K_MAX": 192, "WEIGHT_W": 4, "MEM_W": 32, "OUT_ENTRIES": 128, "FIFO_DEPTH": 2,
+            "INDEX_RATE": 8},
+    "T1": {"T": 1, "SLICE_W": 32, "K_MAX": 32, "WEIGHT_W": 5, "ACC_W": 9, "MEM_W": 10, "OUT_ENTRIES": 64, "NUM_SLOTS": 2,
+           "CARRY": 0, "INDEX_RATE": 0},
     "T3 fast": {"T": 3, "CHUNK_W": 128, "SLICE_W": 64, "K_MAX": 640, "LAGGY": 0, "ACC_W": 15, "OUT_ENTRIES": 64},
 }
 

@@ -167,7 +167,7 @@ async def reset_in_command(dut: Any) -> None:
         await check(dut, loop, 0.0, 0.5, True, most=3)
 
 
-@pytest.mark.parametrize("n,chunk_w", [(1, 32), (2, 128), (17, 64)])
+@pytest.mark.parametrize("n,chunk_w", [(1, 32), (2, 128), (5, 64)])
 def test_write_mux(sim: str, n: int, chunk_w: int) -> None:
     from lib.sim import run
 

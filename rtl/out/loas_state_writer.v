@@ -10,8 +10,8 @@
 //
 // Contract: the neurons of a task come at s_*, s_last with the last, at most COLS; its address at a_*, in the order of the tasks,
 // at any time before or after. When all are there, one command leaves at cmd_*, and then its chunks at wr_*, 32 bits a neuron,
-// the first lowest, the rest of the last chunk zero: what is written depends on nothing before. The next task's neurons wait meanwhile: s_ready is low.
-// idle: nothing is held, and no address waits.
+// the first lowest, the rest of the last chunk zero: what is written depends on nothing before. The next task's neurons wait
+// meanwhile: s_ready is low. idle: nothing is held, and no address waits.
 module loas_state_writer #(
     parameter integer CHUNK_W = 128,
     parameter integer COLS    = 64      // neurons of a task: a memory of 32 * COLS bits
