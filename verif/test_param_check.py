@@ -32,7 +32,8 @@ def test_named_configuration_builds(name: str, tmp_path: Path) -> None:
     {"MEM_W": 17}, {"K_MAX": 32}, {"K_MAX": 480}, {"K_MAX": 65536, "OUT_ENTRIES": 16384}, {"LAGGY": 0}, {"FIFO_DEPTH": 2},
     {"FIFO_DEPTH": 64}, {"AXI_W": 128}, {"AXI_W": 1024, "LINE_W": 1024}, {"LINE_W": 2048}, {"NUM_BANKS": 1}, {"NUM_BANKS": 64},
     {"NUM_WAYS": 1}, {"NUM_WAYS": 16}, {"NUM_SETS": 2}, {"NUM_SETS": 4096}, {"OUTSTANDING": 2}, {"OUTSTANDING": 64},
-    {"OUT_ENTRIES": 128}, {"OUT_ENTRIES": 65536}, {"NUM_SLOTS": 2}, {"NUM_SLOTS": 128},
+    {"OUT_ENTRIES": 128}, {"OUT_ENTRIES": 65536}, {"NUM_SLOTS": 2}, {"NUM_SLOTS": 128}, {"INDEX_RATE": 0}, {"INDEX_RATE": 1},
+    {"INDEX_RATE": 8, "CHUNK_W": 64}, {"CARRY": 0},
 ], ids=str)  # fmt: skip
 def test_edge_of_legal_builds(change: dict[str, int], tmp_path: Path) -> None:
     load("tiny").override(**change)
@@ -46,7 +47,7 @@ def test_edge_of_legal_builds(change: dict[str, int], tmp_path: Path) -> None:
     {"ACC_W": 32, "MEM_W": 33}, {"MEM_W": 16}, {"MEM_W": 33}, {"K_MAX": 100}, {"K_MAX": 131072}, {"LAGGY": 2},
     {"FIFO_DEPTH": 1}, {"FIFO_DEPTH": 12}, {"AXI_W": 16}, {"AXI_W": 2048}, {"LINE_W": 96}, {"LINE_W": 64}, {"LINE_W": 4096},
     {"NUM_BANKS": 0}, {"NUM_BANKS": 3}, {"NUM_WAYS": 32}, {"NUM_SETS": 1}, {"OUTSTANDING": 1}, {"OUT_ENTRIES": 64},
-    {"OUT_ENTRIES": 1500}, {"NUM_SLOTS": 1}, {"NUM_SLOTS": 12},
+    {"OUT_ENTRIES": 1500}, {"NUM_SLOTS": 1}, {"NUM_SLOTS": 12}, {"INDEX_RATE": 3}, {"INDEX_RATE": 16}, {"INDEX_RATE": 8}, {"CARRY": 2},
 ], ids=str)  # fmt: skip
 def test_illegal_parameter_stops(change: dict[str, int], tmp_path: Path) -> None:
     result = build({**CONFIGS["tiny"], **change}, tmp_path)

@@ -425,7 +425,8 @@ async def rate(dut: Any) -> None:
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def errors(dut: Any) -> None:
-    """Fibers and blocks that contradict themselves: code and address, and after a reset the next layer is right."""
+    """Fibers and blocks that contradict themselves, with and without good tasks behind them: code and address, and after a reset
+    the next layer is right."""
     cfg, loop = config(dut), Loop(dut)
     most = cfg.K_MAX // cfg.CHUNK_W
 
@@ -461,27 +462,51 @@ async def errors(dut: Any) -> None:
         "a mask chunk too many": ("B", lambda x: task(x, masks=-chunk)),
         "no masks": ("B", lambda x: x.tasks[0].update(masks=x.tasks[0]["weights"])),
     }
+
+    def gaps(layer: Layer, value: int) -> None:
+        at, end = layer.tasks[0]["masks"], layer.tasks[0]["weights"]
+        layer.memory[at:end] = bytes([value]) * (end - at)
+
+    strings: Mapping[str, tuple[str, Any]] = {
+        "index: an item too few": ("B", lambda x: task(x, weights=-chunk)),
+        "index: an item too many": ("B", lambda x: task(x, weights=chunk)),
+        "index: gaps of 254": ("B", lambda x: gaps(x, 254)),
+        "index: nothing but escapes": ("B", lambda x: gaps(x, 255)),
+        "index: a string, but no weights": ("B", lambda x: x.tasks[0].update(nnz=0)),
+        "index: weights, but no string": ("B", lambda x: x.tasks[0].update(masks=x.tasks[0]["weights"])),
+        "index: string begins behind its end": ("B", lambda x: x.tasks[0].update(masks=x.tasks[0]["weights"] + chunk)),
+        "index: 2^31 weights": ("B", lambda x: task(x, nnz=1 << 31)),
+    }
+    faults = {**faults, **(strings if cfg.INDEX_RATE else {})}
     for name, (kind, fault) in faults.items():
         if cfg.MEM_W == 32 and name.endswith("too wide"):
             continue
-        await loop.reset()
-        layer = random_layer(cfg, random.randint(1, min(3, most)), 1, 6, density=0.4, base=2 * cfg.line_bytes)
-        while layer.tasks[0]["cols"] < 2 or layer.tasks[0]["nnz"] < 2 or layer.memory[layer.tasks[0]["a_addr"]] == 0:
-            layer = random_layer(cfg, random.randint(1, min(3, most)), 1, 6, density=0.4, base=2 * cfg.line_bytes)
-        layer.memory += bytes(8 * cfg.line_bytes)
-        fault(layer)
-        memory = Memory(dut, cfg.line_bytes, Pause(random.choice([0.0, 0.5])), layer.memory)
-        memory.data = bytearray(layer.memory) if "2^31" not in name else Endless(layer.memory)
-        source, sink, seen = Source(dut, "task", TASK), Sink(dut, "sum", SUM, random.choice([0.0, 0.5])), Errors(dut)
-        source.queue.append(layer.tasks[0])
-        configure(dut, layer)
-        loop.agents = [memory, source, sink, seen]
-        await loop.until(lambda: seen.first is not None, 3000 + 200 * layer.matches)  # noqa: B023  used within the turn
-        want = (kind, layer.tasks[0]["a_addr" if kind == "A" else "params"])
-        assert seen.first == want, f"{name}: got {seen.first}, expected {want}"
-        dut.task_valid.value = 0
-        await loop.reset()
-        await join(dut, loop, cfg, random_layer(cfg, random.randint(1, min(3, most)), 2, 4))
+        index = name.startswith("index")
+        for turn in range(4 if index else 2):
+            await loop.reset()
+            behind = turn % 2 * 2   # good tasks behind the bad one
+            while True:
+                layer = random_layer(cfg, random.randint(1, min(3, most)), 1 + behind, 6, density=0.4, base=2 * cfg.line_bytes,
+                                     index=index)
+                first = layer.tasks[0]
+                places = first["cols"] * layer.chunks * cfg.CHUNK_W
+                if first["cols"] > 1 and places / 255 < first["nnz"] > 1 and layer.memory[first["a_addr"]]:
+                    break
+            layer.memory += bytes(8 * cfg.line_bytes)
+            fault(layer)
+            memory = Memory(dut, cfg.line_bytes, Pause(random.choice([0.0, 0.5])), layer.memory)
+            memory.data = bytearray(layer.memory) if "2^31" not in name else Endless(layer.memory)
+            source, sink, seen = Source(dut, "task", TASK), Sink(dut, "sum", SUM, random.choice([0.0, 0.5])), Errors(dut)
+            source.queue.extend(layer.tasks)
+            configure(dut, layer)
+            loop.agents = [memory, source, sink, seen]
+            await loop.until(lambda: seen.first is not None, 3000 + 200 * layer.matches)  # noqa: B023  used within the turn
+            want = (kind, layer.tasks[0]["a_addr" if kind == "A" else "params"])
+            assert seen.first == want, f"{name}, {behind} tasks behind: got {seen.first}, expected {want}"
+            dut.task_valid.value = 0
+            await loop.reset()
+            await join(dut, loop, cfg, random_layer(cfg, random.randint(1, min(3, most)), 2, 4, plain=False,
+                                                    index=bool(cfg.INDEX_RATE)))
 
 
 class Endless(bytearray):
@@ -524,7 +549,7 @@ async def random_joins(dut: Any) -> None:
         chunks = random.choice([1, 1, 1, min(2, most), random.randint(1, min(4, most))])
         plain = random.random() < 0.7
         layer = random_layer(cfg, chunks, random.randint(1, 8) if plain else random.randint(1, 3), 96 if plain else 24,
-                             density=random.choice([None, 0.02, 0.05, 0.1, 0.3]), plain=plain,
+                             density=random.choice([None, 0.02, 0.05, 0.1, 0.3] if plain else [None, 0.3, 0.7]), plain=plain,
                              index=bool(cfg.INDEX_RATE) and random.random() < 0.3)
         await join(dut, loop, cfg, layer, idle=random.choice([0.0, 0.0, 0.3]), read=random.choice([0.0, 0.0, 0.3]),
                    stall=random.choice([0.0, 0.0, 0.3]), events=False)
