@@ -20,7 +20,7 @@
 // at most three cycles. in_ready and s_ready do not depend on m_ready, m_* are registers.
 // Edges: s_nnz = 0 goes with s_empty and gives silent chunks at once. err is high for a cycle when the string is over before
 // s_nnz weights, or items are left after them, or a weight is behind the last chunk, or s_empty and s_nnz disagree; nothing
-// sensible comes from then on until rst. Weights in the padding of a column are not looked at.
+// sensible comes from then on until rst; err_tag is that block's s_tag. Weights in the padding of a column are not looked at.
 //
 //   in --> RATE bytes --skid--> prefix sums --> groups A, B of RATE positions --> pick RATE, compare, decode --> chunk
 //
@@ -43,6 +43,7 @@ module loas_index_decode #(
     input  wire [10:0]                        s_cols,       // 1 to 1024
     input  wire [31:0]                        s_nnz,
     input  wire                               s_empty,
+    input  wire [1:0]                         s_tag,
 
     input  wire                               in_valid,
     output wire                               in_ready,
@@ -54,7 +55,8 @@ module loas_index_decode #(
     output wire [CHUNK_W-1:0]                 m_data,
     output wire                               m_last,
 
-    output reg                                err
+    output reg                                err,
+    output reg  [1:0]                         err_tag
 );
 
     localparam integer CHUNKS_W = $clog2(K_MAX / CHUNK_W + 1);
@@ -192,6 +194,8 @@ module loas_index_decode #(
 
     // ------------------------------------------------------------------------------------------------ positions to chunks
     reg                      active_reg;
+    reg [1:0]                next_tag_reg;    // of the block that comes next
+    reg [1:0]                tag_reg;
     reg                      tail_reg;        // all of the string is in A and B
     reg [CHUNKS_W-1:0]       chunks_reg;      // of the column, in front of this one
     reg [10:0]               cols_reg;        // left, with this one
@@ -219,6 +223,11 @@ module loas_index_decode #(
     wire [RATE-1:0] a_used = a_used_reg | (a_here & {RATE{work}});
     wire [RATE-1:0] b_used = b_used_reg | (a_used_reg & b_here & {RATE{work}});
     wire shift      = &a_used;
+
+    // of the block that is accepted, of the one whose string is read (the next one's from start on), of the one being made
+    wire bad_block  = accept && s_empty != (s_nnz == 32'd0);
+    wire bad_string = take && (string_end ? !group_of_last : group_is_last);
+    wire bad_place  = done && block_end && !(tail_reg && &a_used && &b_used);
 
     assign start = next_reg && (!active_reg || (done && block_end));
     assign take  = group_valid && read_reg && (!next_reg || start) && (shift || &b_used_reg);
@@ -278,9 +287,10 @@ module loas_index_decode #(
         valid_reg <= done || (valid_reg && !m_ready);
         data_reg  <= (valid_reg && m_ready ? {CHUNK_W{1'b0}} : data_reg) | ones;
 
-        err <= (accept && s_empty != (s_nnz == 32'd0))
-            || (take && !string_end && group_is_last) || (take && string_end && !group_of_last)
-            || (done && block_end && !(&a_used && &b_used));   // without the tail, an entry is left
+        if (accept) next_tag_reg <= s_tag;
+        if (start) tag_reg <= next_tag_reg;
+        err     <= bad_block || bad_string || bad_place;
+        err_tag <= bad_place || (bad_string && !start) ? tag_reg : bad_string ? next_tag_reg : s_tag;
         if (rst) begin
             active_reg <= 1'b0;
             a_used_reg <= {RATE{1'b1}};

@@ -211,6 +211,7 @@ module loas_tppe #(
     end
 
     // what the output needs of the two tasks inside, by bank
+    reg [1:0]         pixel_reg;       // counts pixels with all their columns: the one at hand; bit 0 is its bank
     reg               in_bank_reg;
     reg               out_bank_reg;
     reg [1:0]         rows_reg;        // tasks that have a bank
@@ -241,10 +242,12 @@ module loas_tppe #(
             in_bank_reg                  <= !in_bank_reg;
         end
         if (task_done) out_bank_reg <= !out_bank_reg;
+        if (take || next) pixel_reg <= pixel_reg + 2'd1;
         if (rst) begin
             in_bank_reg  <= 1'b0;
             out_bank_reg <= 1'b0;
             rows_reg     <= 2'd0;
+            pixel_reg    <= 2'd3;
         end
     end
 
@@ -394,6 +397,7 @@ module loas_tppe #(
     wire               state_valid;
     wire [31:0]        state_data;
     wire               err_code;
+    wire [1:0]         err_code_pixel;
     wire [98:0]        no_fetch;
     wire [31:0]        nnz_bytes = NIBBLE != 0 ? (nnz_reg >> 1) + {31'd0, nnz_reg[0]} : nnz_reg;
 
@@ -457,9 +461,10 @@ module loas_tppe #(
             loas_index_decode #(.CHUNK_W(WIDE), .RATE(INDEX_RATE), .ITEM_W(CHUNK_W), .K_MAX(K_MAX)) decode_inst (
                 .clk(clk), .rst(rst), .cfg_chunks(rounded[WINDOW_B +: WIN_W]),
                 .s_valid(valid[CODE] && cfg_index), .s_ready(code_ready), .s_cols(cols_reg), .s_nnz(nnz_reg),
-                .s_empty(masks_reg == weights_reg),
+                .s_empty(masks_reg == weights_reg), .s_tag(pixel_reg),
                 .in_valid(place_valid && cfg_index), .in_ready(bytes_ready), .in_data(place_data), .in_last(place_last),
-                .m_valid(code_valid), .m_ready(mask_ready), .m_data(code_data), .m_last(code_last), .err(err_code)
+                .m_valid(code_valid), .m_ready(mask_ready), .m_data(code_data), .m_last(code_last), .err(err_code),
+                .err_tag(err_code_pixel)
             );
             assign ready[CODE] = code_ready || !cfg_index;
             assign place_ready = cfg_index ? bytes_ready : plain_take;
@@ -473,7 +478,8 @@ module loas_tppe #(
             assign mask_valid  = plain_valid;
             assign mask_data   = plain_data;
             assign mask_last   = plain_last;
-            assign err_code    = 1'b0;
+            assign err_code       = 1'b0;
+            assign err_code_pixel = 2'd0;
             wire unused_index = cfg_index;
         end
         assign plain_ready = mask_ready;
@@ -671,7 +677,8 @@ module loas_tppe #(
     assign err_fiber_b = !err_row && (err_join || record_bad || masks_bad || err_code);
     assign err_addr    = err_row    ? err_row_addr
                        : err_join   ? bank_params_reg[err_join_bank]
-                       : record_bad ? bank_params_reg[out_bank_reg] : params_reg;
+                       : record_bad ? bank_params_reg[out_bank_reg]
+                       : err_code && err_code_pixel != pixel_reg ? bank_params_reg[err_code_pixel[0]] : params_reg;
 
     // ---------------------------------------------------------------------------------------------------------- events
     // a task that cannot yet enter the join waits for a row bank
