@@ -9,7 +9,7 @@ import pytest
 from cocotb.triggers import ClockCycles
 
 from lib.networks import Job
-from lib.system import BASE, DESC, ERR, HEAD, TB, launch, poke, poke_desc
+from lib.system import BASE, CONTROL, DESC, ERR, HEAD, TB, launch, poke, poke_desc
 from scripts.compare import descriptors, spec
 
 
@@ -58,6 +58,8 @@ async def bad_images(dut) -> None:  # type: ignore[no-untyped-def]
     tb = TB(dut)
     await tb.reset()
     good, job = tb.job(size=24, rows=2, layers=1), tb.job(size=40, rows=3, layers=2)
+    while job.network.T > tb.cfg.T:   # no membranes are carried: `state` has to be zero
+        job = tb.job(size=40, rows=3, layers=2)
     image, line = job.image, tb.cfg.line_bytes
     for word in ("magic", "version"):
         await tb.bad(poke(image, 4 * HEAD[word], 1234), "BAD_IMAGE", 4 * HEAD[word], word)
@@ -74,14 +76,15 @@ async def bad_images(dut) -> None:  # type: ignore[no-untyped-def]
     await tb.bad(poke(image, base + 4 * DESC["checksum"], table[0]["checksum"] + 1), "BAD_DESC", None, "checksum")
     cfg = tb.cfg
     cases: list[tuple[str, int]] = [
-        ("control", table[0]["control"] ^ 1), ("control", table[0]["control"] ^ 1 << 30), ("control", table[0]["control"] | 1 << 12),
-        ("m", 0), ("m", 1 << 24), ("k", 0), ("k", cfg.K_MAX + 1), ("n", 0), ("n", cfg.K_MAX + 1),
+        ("control", table[0]["control"] ^ 1), ("control", table[0]["control"] ^ 1 << 30), ("control", table[0]["control"] | 1 << 15),
+        ("rows", table[0]["rows"] & 0xFF << 24), ("rows", table[0]["rows"] & 0xFFFFFF), ("rows", table[0]["rows"] | cfg.NUM_SLOTS << 24),
+        ("k", 0), ("k", cfg.K_MAX + 1), ("n", 0), ("n", cfg.K_MAX + 1),
         ("a_base", table[0]["a_base"] + 4), ("a_base", 1 << 31), ("a_stride", table[0]["a_stride"] + 8),
         ("block_table", table[0]["block_table"] + 4), ("b_base", table[0]["b_base"] + 4), ("b_end", table[0]["b_end"] + 4),
         ("out_base", table[0]["out_base"] + 4), ("out_stride", table[0]["out_stride"] + 4), ("perf_ptr", table[0]["perf_ptr"] + 4),
         ("neuron", table[0]["neuron"] & ~0x1FF | 257), ("neuron", table[0]["neuron"] & 0xFFFF),
-        ("neuron", (table[0]["neuron"] & 0x1FF) | (cfg.SLICE_W + 1) << 16), ("neuron", (table[0]["neuron"] & 0x1FF) | 2048 << 16),
-        ("tile_rows", 0), ("tile_rows", cfg.NUM_SLOTS), ("walk", 1),
+        ("neuron", (table[0]["neuron"] & 0xFFFF) | (cfg.SLICE_W + 1) << 16), ("neuron", (table[0]["neuron"] & 0xFFFF) | 2048 << 16),
+        ("neuron", table[0]["neuron"] & ~0x3E00), ("neuron", table[0]["neuron"] & ~0x3E00 | cfg.T + 1 << 9), ("state", 4), ("walk", 1),
     ]  # fmt: skip
     for number, (field, value) in enumerate(cases):
         changed, at = poke_desc(image, 0, field, value)
@@ -96,10 +99,11 @@ async def bad_images(dut) -> None:  # type: ignore[no-untyped-def]
 
 
 def dense_job(tb: TB) -> Job:
-    """A job whose first row and first weight block are certain to be read as a whole."""
+    """A job whose first row and first weight block are certain to be read as a whole; weights as bitmasks, all of T at once."""
     while True:
         job = tb.job(size=40, rows=2, layers=1)
-        if job.network.layers[0].weights.any(axis=0).all() and job.spikes.any(axis=(1, 2)).all():
+        table = descriptors(job.image)
+        if len(table) == 1 and not table[0]["control"] & CONTROL["index"] and job.network.layers[0].weights.any(axis=0).all() and job.spikes.any(axis=(1, 2)).all():
             return job
 
 
@@ -112,7 +116,7 @@ async def bad_fibers(dut) -> None:  # type: ignore[no-untyped-def]
         tb.weather()
         job = dense_job(tb)
         desc = descriptors(job.image)[0]
-        row = desc["a_base"] + tb.rng.randrange(desc["m"]) * desc["a_stride"]
+        row = desc["a_base"] + tb.rng.randrange(desc["rows"] & 0xFFFFFF) * desc["a_stride"]
         count = struct.unpack_from("<I", job.image, row)[0]
         for value in (count + 1, count - 1, 0x7FFFFFFF):
             await tb.bad(poke(job.image, row, value), "FIBER_A", row, f"{job}: row of {count} words says {value}")
@@ -174,7 +178,7 @@ async def hangs(dut) -> None:  # type: ignore[no-untyped-def]
 VARIANTS: dict[str, dict[str, int]] = {
     "tiny": {},
     "fast": {"LAGGY": 0},
-    "T1": {"T": 1, "NUM_TPPES": 1},
+    "T1": {"T": 1, "NUM_TPPES": 1, "CARRY": 0, "INDEX_RATE": 0},
     "T16": {"T": 16, "CHUNK_W": 64, "AXI_W": 64, "WEIGHT_W": 4},
 }
 

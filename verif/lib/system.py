@@ -27,6 +27,8 @@ REG = {name: entry["offset"] for name, entry in spec("registers")["registers"].i
 ERR = {name: entry["code"] for name, entry in spec("registers")["errors"].items()}
 DESC = {name: entry["word"] for name, entry in spec("image")["descriptor"].items()}
 HEAD = {name: entry["word"] for name, entry in spec("image")["header"].items()}
+WALK = {name: entry["word"] for name, entry in spec("image")["walk"].items()}
+CONTROL = {name: 1 << entry["lsb"] for name, entry in spec("image")["control"].items() if entry["width"] == 1}
 PERIOD = 10
 
 
@@ -165,10 +167,24 @@ def poke(image: bytes, offset: int, value: int) -> bytes:
 def poke_desc(image: bytes, layer: int, field: str, value: int) -> tuple[bytes, int]:
     """An image with a descriptor field changed and the descriptor's checksum made right again."""
     base = struct.unpack_from("<I", image, 4 * HEAD["desc_offset"])[0] + 64 * layer
-    changed = poke(image, base + 4 * DESC[field], value)
-    words = list(struct.unpack_from("<16I", changed, base))
-    total = sum(words) - words[DESC["checksum"]]
-    return poke(changed, base + 4 * DESC["checksum"], -total), base + 4 * DESC[field]
+    return poke_record(image, base, DESC[field], value), base + 4 * DESC[field]
+
+
+def poke_record(image: bytes, base: int, word: int, value: int) -> bytes:
+    """An image with a word of a descriptor or walk record changed and its checksum, the last word, made right again."""
+    changed = poke(image, base + 4 * word, value)
+    return poke(changed, base + 60, -sum(struct.unpack_from("<15I", changed, base)))
+
+
+def walks(image: bytes, desc: Mapping[str, int]) -> list[int]:
+    """Where the walk records of a layer are: none, its own, and that of a branch."""
+    found = []
+    if desc["control"] & 255 == 2 and desc["walk"] + 64 <= len(image):
+        found = [desc["walk"]]
+        branch = struct.unpack_from("<I", image, desc["walk"] + 4 * WALK["branch"])[0]
+        if branch and branch + 64 <= len(image):
+            found.append(branch)
+    return found
 
 
 def launch(module: str, sim: str, override: Mapping[str, int], seed: int, testcase: str | None = None) -> None:
