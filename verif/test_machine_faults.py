@@ -19,14 +19,15 @@ import numpy as np
 import pytest
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, ValueChange
 
-from lib.networks import Job
-from lib.system import BASE, DESC, ERR, HEAD, TB, launch, poke, poke_desc
+from lib.networks import Job, random_conv_job
+from lib.system import BASE, CONTROL, DESC, ERR, HEAD, TB, WALK, launch, poke, poke_desc, poke_record, walks
 from scripts.compare import compare, descriptors, spec
 
 FAULTS = int(os.environ.get("LOAS_FAULTS", "240"))
 NAMES = {code: name for name, code in ERR.items()}
 PERF_BYTES = 128
-POINTERS = {"a_base", "a_stride", "block_table", "b_base", "b_end", "out_base", "out_stride", "perf_ptr"}
+POINTERS = {"a_base", "a_stride", "block_table", "b_base", "b_end", "out_base", "out_stride", "state", "perf_ptr"}
+GEOMETRY = [name for name in WALK if name not in ("checksum", "pool")]   # of the walk record
 
 
 @dataclass
@@ -182,33 +183,36 @@ class Faults(TB):
             return
         assert layer < count, what
         here = base + 64 * layer
+        tables = [struct.unpack_from("<16I", memory, here) if here + 64 <= size else (0,) * 16 for memory in (image, after)]
+        fields = [{field: table[word] for field, word in DESC.items()} for table in tables]
         if name == "BAD_DESC":
-            assert here <= at < min(size, here + 64) and at % 4 == 0, what
+            records = [here, *(at for memory, desc in zip((image, after), fields, strict=True) for at in walks(memory, desc))]
+            assert any(record <= at < min(size, record + 64) for record in records) and at % 4 == 0, what
             return
         if name == "POINTER":  # a line read, or a row or record written, that ends behind the image
             assert at + max(line, PERF_BYTES, 4 * self.cfg.K_MAX) > size, what
             assert at % line == 0, what
             return
         assert name in ("FIBER_A", "FIBER_B"), f"{what}: not an error that a damaged image can have"
-        tables = [struct.unpack_from("<16I", memory, here) for memory in (image, after)]
-        fields = [{field: table[word] for field, word in DESC.items()} for table in tables]
         if name == "FIBER_A":
             for desc in fields:
+                if desc["control"] & 255 == 2:   # a pixel: with a damaged walk any line
+                    assert at % line == 0 and at + line <= size, what
+                    return
                 stride = desc["a_stride"]
                 far = at - desc["a_base"]
-                if far == 0 or (stride and far > 0 and far % stride == 0 and far // stride < desc["m"]):
+                if far == 0 or (stride and far > 0 and far % stride == 0 and far // stride < desc["rows"] & 0xFFFFFF):
                     return
             raise AssertionError(what)
         for memory, desc in zip((image, after), fields, strict=True):
-            blocks = -(-desc["n"] // (desc["neuron"] >> 16))
-            for block in range(blocks):
+            for block in range(-(-desc["n"] // max(1, desc["neuron"] >> 16))):
                 entry = desc["block_table"] + 16 * block
                 if entry + 4 <= size and struct.unpack_from("<I", memory, entry)[0] == at:
                     return
         raise AssertionError(what)
 
     def written(self, image: bytes, after: bytes, what: str) -> None:
-        """Nothing but output rows and performance records was written."""
+        """Nothing but output rows, membranes and performance records was written."""
         before, now = np.frombuffer(image, np.uint8), np.frombuffer(after, np.uint8)
         free = np.zeros(len(before), bool)
         base, count = (struct.unpack_from("<I", image, 4 * HEAD[f])[0] for f in ("desc_offset", "num_layers"))
@@ -218,8 +222,19 @@ class Faults(TB):
                 break
             for memory in (image, after):
                 desc = dict(zip(DESC, struct.unpack_from("<16I", memory, at), strict=True))
-                free[desc["out_base"] : desc["out_base"] + desc["m"] * desc["out_stride"]] = True
+                rows = desc["rows"] & 0xFFFFFF
+                free[desc["out_base"] : desc["out_base"] + rows * desc["out_stride"]] = True
                 free[desc["perf_ptr"] : desc["perf_ptr"] + PERF_BYTES] = True
+                if not desc["control"] & CONTROL["carry_out"]:
+                    continue
+                pixels = stride = -(-4 * desc["n"] // self.cfg.line_bytes) * self.cfg.line_bytes
+                for record in walks(memory, desc)[:1]:
+                    words = struct.unpack_from("<16I", memory, record)
+                    pool, stride = words[WALK["pool"]], words[WALK["state_step"]]
+                    pixels *= (pool & 255) * (pool >> 8 & 255)
+                for row in range(min(rows, 4096)):
+                    first = (desc["state"] + row * stride) % (1 << 32)
+                    free[first : first + pixels] = True
         differ = np.flatnonzero((before != now) & ~free)
         assert not differ.size, f"{what}: wrote {differ.size} bytes outside of outputs and records, first {differ[0]:#x}"
 
@@ -231,7 +246,9 @@ def damage(rng: random.Random, job: Job, line: int) -> tuple[bytes, str]:
     layer = rng.randrange(count)
     desc = descriptors(image)[layer]
     blocks = -(-desc["n"] // (desc["neuron"] >> 16))
-    part = rng.choice(("header", "descriptor", "descriptor", "descriptor", "table", "table", "row", "masks", "block", "any", "noise"))
+    records = walks(image, desc)
+    part = rng.choice(("header", "descriptor", "descriptor", "descriptor", "table", "table", "row", "masks", "block", "any", "noise",
+                       *("walk", "walk", "walk") * bool(records)))  # fmt: skip
     field = ""
     if part == "noise":  # many words behind the descriptors
         at, words = rng.randrange(base + 64 * count, size, 4), rng.choice((2, 8, 64))
@@ -248,8 +265,11 @@ def damage(rng: random.Random, job: Job, line: int) -> tuple[bytes, str]:
     elif part == "table":
         at = desc["block_table"] + 4 * rng.randrange(4 * blocks)
     elif part == "row":
-        first = descriptors(image)[0]
-        at = first["a_base"] + rng.randrange(first["m"]) * first["a_stride"] + 4 * rng.choice((0, 0, 1, 2, 3))
+        first, number = descriptors(image)[0], struct.unpack_from("<I", image, 4 * HEAD["input_rows"])[0]
+        at = first["a_base"] + rng.randrange(number) * first["a_stride"] + 4 * rng.choice((0, 0, 1, 2, 3))
+    elif part == "walk":
+        record, field = rng.choice(records), rng.choice(GEOMETRY)
+        at = record + 4 * WALK[field]
     elif part == "masks":
         entry = struct.unpack_from("<4I", image, desc["block_table"] + 16 * rng.randrange(blocks))
         at = entry[1] + 4 * rng.randrange(max(1, (entry[2] - entry[1]) // 4))
@@ -267,6 +287,8 @@ def damage(rng: random.Random, job: Job, line: int) -> tuple[bytes, str]:
     what = f"{job}: {part} {field} layer {layer}: word at {at:#x}: {old:#x} is {value:#x}"
     if part == "descriptor" and rng.random() < 0.6:
         return poke_desc(image, layer, field, value)[0], what + ", checksum repaired"
+    if part == "walk" and rng.random() < 0.6:
+        return poke_record(image, record, WALK[field], value), what + ", checksum repaired"
     return poke(image, at, value), what
 
 
@@ -275,9 +297,35 @@ async def faults(dut) -> Faults:  # type: ignore[no-untyped-def]
     tb = Faults(dut)
     await tb.reset()
     await tb.write("WATCHDOG", 20_000)
-    for index in range(12):
+    for index in range(8):
         tb.goods.append(await tb.first(tb.job(size=40, rows=1 + index % 5, layers=1 + index % 3)))
+    # convolutions, with what the image says in other words: a branch, pooling, chunks of timesteps, an index code
+    for wanted in WANTED:
+        tb.goods.append(await tb.first(convolution(tb, wanted)))
     return tb
+
+
+def kinds(image: bytes) -> set[str]:
+    """What layers of an image have."""
+    found = set()
+    for desc in descriptors(image):
+        found |= {name for name, bit in CONTROL.items() if desc["control"] & bit}
+        for record in walks(image, desc)[:1]:
+            pool, branch = (struct.unpack_from("<I", image, record + 4 * WALK[name])[0] for name in ("pool", "branch"))
+            found |= {"pool"} * (pool != 0x0101) | {"branch"} * (branch != 0)
+    return found
+
+
+WANTED = ({"pool", "carry_in"}, {"branch", "index"}, {"pool", "index"}, {"branch", "carry_in", "late"})
+
+
+def convolution(tb: TB, wanted: set[str]) -> Job:
+    """The next random job of convolutions that has all of this and is small."""
+    while True:
+        tb.next_job += 1
+        job = random_conv_job(tb.next_job, tb.cfg, side=3, layers=1 + tb.next_job % 2, images=1)
+        if len(job.image) < 40_000 and wanted <= kinds(job.image):
+            return job
 
 
 @cocotb.test(timeout_time=4000, timeout_unit="ms")
@@ -351,6 +399,57 @@ async def blocks_outside_their_region(dut) -> None:  # type: ignore[no-untyped-d
             assert await tb.damaged(poke_desc(image, layer, field, value)[0], what) == "FIBER_B", what
             assert (await tb.read("ERR_ADDR"), await tb.read("ERR_LAYER")) == (at, layer), what
         await tb.again(good, "blocks outside")
+
+
+@cocotb.test(timeout_time=1000, timeout_unit="ms")
+async def new_pointers(dut) -> None:  # type: ignore[no-untyped-def]
+    """Membranes, walk record, branch and its record outside of the image, a broken index string: code and address, then a good run."""
+    tb = await faults(dut)
+    line, done = tb.cfg.line_bytes, Counter[str]()
+
+    async def ends(image: bytes, code: str, at: int | None, layer: int, what: str) -> None:
+        assert await tb.damaged(image, what) == code, what
+        got = await tb.read("ERR_ADDR"), await tb.read("ERR_LAYER")
+        assert got[1] == layer and at in (None, got[0]), f"{what}: at {got[0]:#x}, layer {got[1]}, expected {at}, {layer}"
+        await tb.again(good, what)
+        done[what.split(":")[0]] += 1
+
+    for good in tb.goods:
+        image, size = good.job.image, len(good.job.image)
+        far = -(-size // line) * line
+        for layer, desc in enumerate(descriptors(image)):
+            records = walks(image, desc)
+            for place in (far, 1 << 30, (1 << 31) - line):
+                if desc["control"] & (CONTROL["carry_in"] | CONTROL["carry_out"]):
+                    await ends(poke_desc(image, layer, "state", place)[0], "POINTER", None, layer, f"state: {good.job}, {place:#x}")
+                if records:
+                    to = place // 64 * 64
+                    await ends(poke_desc(image, layer, "walk", to)[0], "POINTER", None, layer, f"walk: {good.job}, {to:#x}")
+                if len(records) > 1:
+                    await ends(poke_record(image, records[0], WALK["branch"], place), "POINTER", None, layer,
+                               f"branch: {good.job}, {place:#x}")
+                    first = poke_record(image, records[1], WALK["start"], place)
+                    await ends(first, "POINTER", None, layer, f"map of the branch: {good.job}, {place:#x}")
+                if tb.rng.random() < 0.5:
+                    break
+            if len(records) > 1:   # the record of another layer, of no layer; no record
+                for place in (0, records[0]):
+                    await ends(poke_record(image, records[0], WALK["branch"], place), "BAD_DESC", None, layer,
+                               f"branch: {good.job}, {place:#x}")
+                word = records[1] + 4 * WALK["pad"]
+                changed = poke(image, word, struct.unpack_from("<I", image, word)[0] ^ 1 << 16)
+                await ends(changed, "BAD_DESC", records[1] + 60, layer, f"checksum of the branch: {good.job}")
+            if desc["control"] & CONTROL["index"]:
+                params, masks, weights, nnz = struct.unpack_from("<4I", image, desc["block_table"])
+                if masks < weights:
+                    await ends(poke(image, desc["block_table"] + 4, weights), "FIBER_B", params, layer, f"no string: {good.job}")
+                    await ends(poke(image, desc["block_table"] + 12, 0), "FIBER_B", params, layer, f"no weights: {good.job}")
+                    changed = image[:masks] + b"\xff" * (weights - masks) + image[weights:]
+                    await ends(changed, "FIBER_B", params, layer, f"escapes only: {good.job}")
+            if sum(done.values()) > 12 * len(WANTED):
+                break
+    dut._log.info(f"ended: {dict(done)}")
+    assert {"state", "walk", "branch", "map of the branch", "no string", "no weights", "escapes only"} <= set(done), done
 
 
 @cocotb.test(timeout_time=1000, timeout_unit="ms")
