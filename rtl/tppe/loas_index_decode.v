@@ -227,7 +227,7 @@ module loas_index_decode #(
     // of the block that is accepted, of the one whose string is read (the next one's from start on), of the one being made
     wire bad_block  = accept && s_empty != (s_nnz == 32'd0);
     wire bad_string = take && (string_end ? !group_of_last : group_is_last);
-    wire bad_place  = done && block_end && !(tail_reg && &a_used && &b_used);
+    wire bad_place  = done && block_end && !(&a_used && &b_used);   // without the tail, an entry is left
 
     assign start = next_reg && (!active_reg || (done && block_end));
     assign take  = group_valid && read_reg && (!next_reg || start) && (shift || &b_used_reg);
