@@ -14,7 +14,7 @@ export OBJCACHE := ccache
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test lint regress waves mutants bench nets defs clean distclean
+.PHONY: help setup system demo test lint regress waves mutants bench nets mnist defs clean distclean
 
 help: ## this text
 	@echo 'LoAS - spiking neural network accelerator.  Targets (each may be run first):'
@@ -76,6 +76,10 @@ bench: setup ## LAGGY against FAST at VGG16's densities, cycles a match, speed o
 
 nets: setup ## layers of AlexNet and VGG16 with recorded spikes (synthetic where absent), RTL against golden model; NETS="--network resnet19" for others
 	$(PY) -m scripts.nets $(NETS)
+
+MNIST ?= ../shared/data/mnist.npz
+mnist: setup ## all 10 000 test images of MNIST through the RTL (half an hour); MNIST=file.npz with x_test, y_test
+	$(PY) -m scripts.loas run models/mnist_conv/mnist_conv.nir --data $(MNIST) --data-array x_test --labels-array y_test --out build/mnist/result.json
 
 defs: setup ## regenerate rtl/loas_defs.vh and the register tables of docs/ from spec/
 	$(PY) -m scripts.defs

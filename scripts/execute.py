@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,102 @@ def execute(network: Network, spikes: npt.NDArray[np.integer], cfg: Config, late
     result = simulate(program, cfg, image, network, len(spikes), latency, console)
     report = compare(result.memory, network, spikes, golden, cfg) if result.ok else None
     return Job(result, report, len(image), seconds)
+
+
+BATCH_BYTES = 1 << 24  # images of batches are smaller: one simulator is built for all of them
+
+
+def choose_batch(network: Network, spikes: npt.NDArray[np.integer], rows: int, cfg: Config) -> int:
+    """Inputs of a batch, so that its image has less than :data:`BATCH_BYTES`; at least 1."""
+    one, two = (len(write_image(network, spikes[: rows * n], cfg)) for n in (1, 2))
+    return max(1, (BATCH_BYTES - one) // max(1, two - one))
+
+
+def execute_batches(
+    network: Network, spikes: npt.NDArray[np.integer], rows: int, cfg: Config, latency: int, console: Console, batch: int | None = None,
+    workers: int = 2,
+) -> Job:  # fmt: skip
+    """Like :func:`execute`, for many inputs: an image for each batch of them, some simulations at a time.
+
+    Args:
+        network: The network.
+        spikes: (inputs * rows, K, T).
+        rows: Rows of an input.
+        cfg: The machine.
+        latency: Of the memory in cycles.
+        console: Where to report progress.
+        batch: Inputs of an image, by default :func:`choose_batch`.
+        workers: Simulations at a time.
+
+    Returns:
+        All batches together: sums of cycles and counters, and the outputs of the last layer behind each other. If the machine
+        ended with an error in one of them, that one, without a report.
+
+    Raises:
+        LoasError: The network does not fit the machine.
+        SimulationError: The simulator could not be built or did not finish.
+    """
+    inputs = len(spikes) // rows
+    network.check(cfg)
+    batch = min(inputs, batch or (choose_batch(network, spikes, rows, cfg) if inputs > 1 else 1))
+    firsts = range(0, inputs, batch)
+    if len(firsts) == 1:
+        return execute(network, spikes, cfg, latency, console, f"{inputs} inputs")
+    begin = time.perf_counter()
+    size = len(write_image(network, spikes[: rows * batch], cfg))
+    program = build(cfg, size, say=console.print)
+    seconds = time.perf_counter() - begin
+    console.print(
+        f"{network.name}: {len(network.layers)} layers, {inputs} inputs in {len(firsts)} images of up to {batch} and {size} bytes"
+    )
+
+    def one(first: int) -> Job:
+        part = spikes[rows * first : rows * (first + batch)]
+        golden = network.run(part, cfg.T)
+        image = write_image(network, part, cfg)
+        result = run(program, cfg, image, latency=latency)
+        report = compare(result.memory, network, part, golden, cfg) if result.ok else None
+        if report:
+            report.first = [f"inputs {first} to {first + len(part) // rows - 1}: {text}" for text in report.first]
+            report.outputs = report.outputs[-1:]
+        return Job(replace(result, memory=b""), report, len(image), seconds)
+
+    jobs: dict[int, Job] = {}
+    pool = ThreadPoolExecutor(workers)
+    try:
+        with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} inputs"),
+                      TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bar:  # fmt: skip
+            task = bar.add_task("running", total=inputs)
+            pending = {pool.submit(one, first): first for first in firsts}
+            for future in as_completed(pending):
+                first = pending[future]
+                jobs[first] = job = future.result()
+                bar.update(task, advance=min(batch, inputs - first))
+                if job.report is None:
+                    return job
+                if not console.is_terminal:
+                    done = sum(min(batch, inputs - f) for f in jobs)
+                    console.print(f"  {done} of {inputs} inputs, {sum(j.report.mismatches for j in jobs.values() if j.report)} mismatches")
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return merged([jobs[first] for first in firsts])
+
+
+def merged(jobs: list[Job]) -> Job:
+    """Jobs of batches as one: sums of cycles, times and counters; the outputs of the last layer behind each other."""
+    report = Report()
+    for job in jobs:
+        part = job.report
+        assert part is not None
+        report.compared += part.compared
+        report.mismatches += part.mismatches
+        report.first = (report.first + part.first)[:10]
+        report.layers = [{key: a[key] + b.get(key, 0) for key in a} for a, b in zip(part.layers, report.layers or [{}] * len(part.layers),
+                                                                                    strict=True)]  # fmt: skip
+    report.outputs = [np.concatenate([job.report.outputs[-1] for job in jobs if job.report])]
+    cycles, wall = sum(job.result.cycles for job in jobs), sum(job.result.wall_seconds for job in jobs)
+    return Job(replace(jobs[0].result, cycles=cycles, wall_seconds=wall), report, sum(job.image_bytes for job in jobs),
+               jobs[0].build_seconds)  # fmt: skip
 
 
 def facts(network: Network, job: Job, cfg: Config, latency: int, begin: float) -> dict[str, Any]:

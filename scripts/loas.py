@@ -22,7 +22,7 @@ from golden.errors import LoasError
 from golden.image import read_image
 from golden.network import check_inputs, load_network, load_spikes
 from scripts.dump import dump_lines
-from scripts.execute import execute, facts, layer_table, prepare, write_json
+from scripts.execute import execute_batches, facts, layer_table, prepare, write_json
 from scripts.importer.data import machine_input
 from scripts.importer.diff import decisions, survey
 from scripts.importer.network import write_network
@@ -208,10 +208,14 @@ def _companion(network: Path) -> dict[str, Any] | None:
 @click.option("--config", "name", default="paper", show_default=True, help="Configuration in spec/configs.toml.")
 @click.option("--laggy/--fast", default=None, help="Speculation with a laggy prefix sum, or two fast prefix sums.")
 @click.option("--latency", type=LATENCY, default=20, show_default=True, help="Memory latency in cycles.")
+@click.option("--batch", type=click.IntRange(min=1), help="Inputs packed into one image.  [default: what makes 16 MB]")
+@click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Simulations at a time, of several batches.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, as JSON.")
 @data_options
 @import_options
-def run_command(model: Path, name: str, laggy: bool | None, latency: int, out: Path | None, **given: Any) -> None:
+def run_command(
+    model: Path, name: str, laggy: bool | None, latency: int, batch: int | None, jobs: int, out: Path | None, **given: Any
+) -> None:
     """Runs data through MODEL (.nir or .npz) on the machine's RTL and compares every spike with the golden model.
 
     \b
@@ -233,15 +237,16 @@ def run_command(model: Path, name: str, laggy: bool | None, latency: int, out: P
     if model.suffix == ".nir":
         imported = load(model, console, config=name, **given)
         x, labels = labelled(imported, data)
-        spikes, what, network = machine_input(imported, x), f"{len(x)} inputs", imported.network
+        spikes, network = machine_input(imported, x), imported.network
+        rows = len(spikes) // len(x)
     else:
         for text in (*said(given), *said({key: value for key, value in data.items() if key != "data"})):
             raise LoasError(f"{text} is not legal: {model} is no .nir file, which alone takes it")
         network, spikes = load_network(model), load_spikes(data["data"])
         check_inputs(network, spikes, f"{data['data']}: spikes")
-        what = f"{len(spikes)} rows"
+        rows = network.input_shape()[1] or 1
     try:
-        job = execute(network, spikes, cfg, latency, console, what)
+        job = execute_batches(network, spikes, rows, cfg, latency, console, batch, jobs)
     except SimulationError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(1)

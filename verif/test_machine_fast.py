@@ -20,9 +20,10 @@ SEEDS = int(os.environ.get("LOAS_SEEDS", "40"))
 FIRST = 1000 * int(os.environ.get("LOAS_SEED", "1"))
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
-    "fast": {"LAGGY": 0, "INDEX_RATE": 2},
+    "fast": {"LAGGY": 0, "WINDOW": 4, "INDEX_RATE": 2},
     "T16": {"T": 16, "NUM_TPPES": 3, "CHUNK_W": 64, "SLICE_W": 16, "AXI_W": 64, "INDEX_RATE": 8},
-    "narrow": {"T": 1, "NUM_TPPES": 1, "WINDOW": 1, "WEIGHT_W": 4, "ACC_W": 12, "MEM_W": 16, "FIFO_DEPTH": 2, "OUTSTANDING": 2, "INDEX_RATE": 1},
+    "narrow": {"T": 1, "NUM_TPPES": 1, "WINDOW": 1, "WEIGHT_W": 4, "ACC_W": 12, "MEM_W": 16, "FIFO_DEPTH": 2, "OUTSTANDING": 2,
+               "INDEX_RATE": 1},
     "plain": {"CARRY": 0, "INDEX_RATE": 0, "LAGGY": 0},
 }
 
