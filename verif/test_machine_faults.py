@@ -312,7 +312,7 @@ def kinds(image: bytes) -> set[str]:
         found |= {name for name, bit in CONTROL.items() if desc["control"] & bit}
         for record in walks(image, desc)[:1]:
             pool, branch = (struct.unpack_from("<I", image, record + 4 * WALK[name])[0] for name in ("pool", "branch"))
-            found |= {"pool"} * (pool != 0x0101) | {"branch"} * (branch != 0)
+            found |= {name for name, there in (("pool", pool != 0x0101), ("branch", branch != 0)) if there}
     return found
 
 

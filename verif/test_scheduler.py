@@ -12,7 +12,6 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 
-
 WALK = {name: f["word"] for name, f in tomllib.loads((Path(__file__).parents[1] / "spec" / "image.toml").read_text())["walk"].items()}
 
 
@@ -41,7 +40,8 @@ class Conv:
                        state_step=random.choice([0, line * random.randrange(100)]))
         values = [*(random.randint(1, 4) for _ in range(4)), random.choice([0, 3, 255]), random.choice([0, 2, 255])]
         values += [line * random.randrange(1 << 20) for _ in range(4)]
-        conv = cls(*values, state_step=random.choice([0, line * random.randrange(1 << 20)]))
+        conv = cls(*values)
+        conv.state_step = random.choice([0, line * random.randrange(1 << 20)])
         if random.getrandbits(1):
             conv.pool_h, conv.pool_w = random.choice([(2, 2), (random.randint(1, 3), random.randint(1, 3))])
             conv.out_h, conv.out_w = conv.out_h * conv.pool_h, conv.out_w * conv.pool_w

@@ -103,7 +103,8 @@ def dense_job(tb: TB) -> Job:
     while True:
         job = tb.job(size=40, rows=2, layers=1)
         table = descriptors(job.image)
-        if len(table) == 1 and not table[0]["control"] & CONTROL["index"] and job.network.layers[0].weights.any(axis=0).all() and job.spikes.any(axis=(1, 2)).all():
+        bitmasks = len(table) == 1 and not table[0]["control"] & CONTROL["index"]
+        if bitmasks and job.network.layers[0].weights.any(axis=0).all() and job.spikes.any(axis=(1, 2)).all():
             return job
 
 

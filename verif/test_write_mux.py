@@ -71,6 +71,24 @@ class Writers:
                 self.held[i][1] = False
 
 
+@dataclass
+class Idle:
+    """idle is high exactly while no command waits and no chunks are owed; it samples before the others."""
+
+    dut: Any
+    writers: Writers
+    commands: Sink
+    seen: set[int] = field(default_factory=set)
+
+    def drive(self) -> None:
+        """Drives nothing."""
+
+    def sample(self, cycle: int) -> None:
+        want = int(len(self.writers.granted) == len(self.commands.items) and not sum(self.writers.owed))
+        assert int(self.dut.idle.value) == want, f"idle is {self.dut.idle.value} in cycle {cycle}"
+        self.seen.add(want)
+
+
 async def check(dut: Any, loop: Loop, idle: float, stall: float, early: bool, most: int = 12, length: int = 9) -> Writers:
     """Sends random commands of all sources; all arrive, in the order in which they were taken, each with its own chunks."""
     writers = Writers(dut, param(dut, "N"), Pause(idle), early)
@@ -78,7 +96,7 @@ async def check(dut: Any, loop: Loop, idle: float, stall: float, early: bool, mo
     chunks = [list(c) for c in writers.chunks]
     total, words = sum(map(len, writers.commands)), sum(map(len, chunks))
     commands, data = Sink(dut, "cmd", ["addr", "chunks"], stall), Sink(dut, "wr", ["data"], stall)
-    loop.agents = [writers, commands, data]
+    loop.agents = [Idle(dut, writers, commands), writers, commands, data]
     await loop.until(lambda: len(commands.items) >= total and len(data.items) >= words, 2000 + 60 * (total + words))
     for _ in range(5):
         await loop.step()
