@@ -261,6 +261,8 @@ module loas_tppe #(
 
     wire        fetch_valid;
     wire [31:0] fetch_addr;
+    wire        scout_valid;
+    wire [31:0] scout_addr;
 
     reg        rd_valid_reg;
     reg        rd_fetch_reg;
@@ -281,10 +283,10 @@ module loas_tppe #(
 
     always @(posedge clk) begin
         if (port_free) begin
-            rd_valid_reg <= |req_valid || fetch_valid;
+            rd_valid_reg <= |req_valid || fetch_valid || scout_valid;
             rd_fetch_reg <= ~|req_valid;
             rd_owner_reg <= grant;
-            rd_addr_reg  <= ({32{~|req_valid}} & fetch_addr) | ({32{grant[0]}} & req_addr[31:0])
+            rd_addr_reg  <= ({32{~|req_valid}} & (scout_valid ? scout_addr : fetch_addr)) | ({32{grant[0]}} & req_addr[31:0])
                           | ({32{grant[1]}} & req_addr[63:32])   | ({32{grant[2]}} & req_addr[95:64])
                           | ({32{grant[3]}} & req_addr[127:96])  | ({32{grant[4]}} & req_addr[159:128]);
         end
@@ -345,6 +347,48 @@ module loas_tppe #(
         .m_inside      (pixel_inside),
         .m_slices      (pixel_slices),
         .m_last        (pixel_last)
+    );
+
+    // A second walk over the window runs ahead of the first, and asks the cache to fetch the lines its pixels begin with. These are
+    // hints: what is not said when the first walk ends is left unsaid.
+    wire                many_pixels = cfg_walk[32*`LOAS_WALK_KERNEL +: 16] != 16'h0101 || |cfg_walk[32*`LOAS_WALK_BRANCH +: 32];
+    wire                scout_pixel, scout_inside, unused_scout_ready, unused_scout_last;
+    wire [SLICES_W-1:0] unused_scout_slices;
+
+    assign scout_valid = scout_pixel && scout_inside;
+
+    loas_window #(.SLICES_W(SLICES_W)) scout_inst (
+        .clk           (clk),
+        .rst           (rst || (pixel_valid && pixel_ready && pixel_last)),
+        .cfg_kh        (cfg_walk[32*`LOAS_WALK_KERNEL +: 8]),
+        .cfg_kw        (cfg_walk[32*`LOAS_WALK_KERNEL + 8 +: 8]),
+        .cfg_in_h      (cfg_walk[32*`LOAS_WALK_IN_SIZE +: 16]),
+        .cfg_in_w      (cfg_walk[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
+        .cfg_a_stride  (cfg_walk[32*`LOAS_WALK_PITCH +: 32]),
+        .cfg_row_bytes (cfg_walk[32*`LOAS_WALK_ROW_BYTES +: 32]),
+        .cfg_slices    (cfg_walk[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
+        .cfg_branch    (|cfg_walk[32*`LOAS_WALK_BRANCH +: 32]),
+        .cfg2_kh       (cfg_branch[32*`LOAS_WALK_KERNEL +: 8]),
+        .cfg2_kw       (cfg_branch[32*`LOAS_WALK_KERNEL + 8 +: 8]),
+        .cfg2_in_h     (cfg_branch[32*`LOAS_WALK_IN_SIZE +: 16]),
+        .cfg2_in_w     (cfg_branch[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
+        .cfg2_a_stride (cfg_branch[32*`LOAS_WALK_PITCH +: 32]),
+        .cfg2_row_bytes(cfg_branch[32*`LOAS_WALK_ROW_BYTES +: 32]),
+        .cfg2_slices   (cfg_branch[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
+        .s_valid       (row_taken && many_pixels),
+        .s_ready       (unused_scout_ready),
+        .s_addr        (a_addr_reg),
+        .s_y           (y_reg),
+        .s_x           (x_reg),
+        .s_addr2       (a_addr2_reg),
+        .s_y2          (y2_reg),
+        .s_x2          (x2_reg),
+        .m_valid       (scout_pixel),
+        .m_ready       (!scout_valid || (port_free && ~|req_valid)),
+        .m_addr        (scout_addr),
+        .m_inside      (scout_inside),
+        .m_slices      (unused_scout_slices),
+        .m_last        (unused_scout_last)
     );
 
     loas_row_buffer #(
@@ -414,7 +458,7 @@ module loas_tppe #(
         .clk(clk), .rst(rst),
         .s_valid(valid[MASKS]), .s_ready(ready[MASKS]), .s_addr(masks_reg), .s_end(weights_reg),
         .req_valid(req_valid[MASKS]), .req_ready(req_ready[MASKS]), .req_addr(req_addr[32*MASKS +: 32]),
-        .fetch_valid(fetch_valid), .fetch_ready(port_free && ~|req_valid), .fetch_addr(fetch_addr),
+        .fetch_valid(fetch_valid), .fetch_ready(port_free && ~|req_valid && !scout_valid), .fetch_addr(fetch_addr),
         .rsp_valid(rsp[MASKS]), .rsp_data(rsp_data),
         .m_valid(place_valid), .m_ready(place_ready), .m_data(place_data), .m_last(place_last)
     );
