@@ -199,7 +199,7 @@ def launch(module: str, sim: str, override: Mapping[str, int], seed: int, testca
     """
     cfg = load("tiny").override(**override)
     sources = [ROOT / "verif" / "rtl" / f"{name}.v" for name in ("loas_system", "loas_sim_mem", "loas_axi_checker")]
-    jobs = "24" if sim == "verilator" else "3"
+    jobs = "16" if sim == "verilator" else "3"
     with tempfile.TemporaryDirectory(prefix="loas-") as folder:
         run("loas_system", module, sim, {**cfg.verilog_parameters(), "MEM_BYTES": 1 << 18}, seed=seed, testcase=testcase,
             sources=sources, waves=os.environ.get("LOAS_WAVES") == "1", plusargs=[f"+dir={folder}"],
