@@ -270,6 +270,7 @@ def test_random_jobs_reach_every_kind() -> None:
     assert any(one.name and one.conv and one.same(max_pool(one.conv)) for one in layers)
     assert any(c.taps > 1 and c.kh != c.kw and (c.kh, c.kw) == (c.in_h, c.in_w) for c in convs)
     assert any(c.pad_top for c in convs) and any(c.pad_left for c in convs) and any(c.cin > TINY.CHUNK_W for c in convs)
+    assert {1, 2, 3, 4, 5, 7} <= {c.kh for c in convs} | {c.kw for c in convs} and max(c.stride_y for c in convs) == 3
     assert any(one.pool for one in layers) and any(one.branch for one in layers) and any(one.late for one in layers)
     steps = [job_of(seed, TINY).network.T for seed in range(60)]
     assert any(T < 4 for T in steps) and any(T > 4 and T % 4 for T in steps) and any(T > 8 for T in steps)

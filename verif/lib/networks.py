@@ -144,8 +144,8 @@ def random_conv(rng: random.Random, size: tuple[int, int], cin: int, cfg: Config
     None if no output of the wanted size is found.
     """
     for _ in range(1000):
-        kernel = rng.randint(1, 3), rng.randint(1, 3)
-        stride = rng.randint(1, 2), rng.randint(1, 2)
+        kernel = rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 7)), rng.choice((1, 1, 2, 2, 3, 3, 4, 5, 7))
+        stride = rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2, 3))
         pad = rng.randrange(kernel[0]), rng.randrange(kernel[1])
         room = [n + p + rng.randrange(k) - k for n, p, k in zip(size, pad, kernel, strict=True)]
         made = (max(0, room[0]) // stride[0] + 1, max(0, room[1]) // stride[1] + 1)
