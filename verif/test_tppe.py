@@ -549,7 +549,7 @@ async def random_joins(dut: Any) -> None:
         chunks = random.choice([1, 1, 1, min(2, most), random.randint(1, min(4, most))])
         plain = random.random() < 0.7
         layer = random_layer(cfg, chunks, random.randint(1, 8) if plain else random.randint(1, 3), 96 if plain else 24,
-                             density=random.choice([None, 0.02, 0.05, 0.1, 0.3] if plain else [None, 0.3, 0.7]), plain=plain,
+                             density=random.choice([None, 0.02, 0.05, 0.1, 0.3] if plain and most > 1 else [None, 0.3, 0.7]), plain=plain,
                              index=bool(cfg.INDEX_RATE) and random.random() < 0.3)
         await join(dut, loop, cfg, layer, idle=random.choice([0.0, 0.0, 0.3]), read=random.choice([0.0, 0.0, 0.3]),
                    stall=random.choice([0.0, 0.0, 0.3]), events=False)
