@@ -21,7 +21,7 @@ from golden.config import Config, load
 from golden.fiber import compress_blocks, compress_rows, fiber_bytes, row_stride
 from lib.lockstep import STALLS, Loop, Pause, Sink, Source, param
 
-PARAMETERS = ("T", "CHUNK_W", "SLICE_W", "WEIGHT_W", "ACC_W", "MEM_W", "K_MAX", "LAGGY", "FIFO_DEPTH", "LINE_W", "OUT_ENTRIES",
+PARAMETERS = ("T", "CHUNK_W", "WINDOW", "SLICE_W", "WEIGHT_W", "ACC_W", "MEM_W", "K_MAX", "LAGGY", "FIFO_DEPTH", "LINE_W", "OUT_ENTRIES",
               "NUM_SLOTS", "INDEX_RATE", "CARRY")  # fmt: skip
 TASK = ("a_addr", "y", "x", "a_addr2", "y2", "x2", "state", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
 SUM = ("data", "bias", "threshold", "state", "state_addr", "last", "pool_first", "pool_last", "slot", "out_addr")
@@ -234,11 +234,12 @@ def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, densit
                 layer.sums.append(dict(zip(SUM, (
                     data, int(bias[j]) & mem, int(threshold[j]) & mem, membrane, state_at, int(j == n - 1), int(place == 0),
                     int(place == pool[0] * pool[1] - 1), slot, out), strict=True)))  # fmt: skip
-            both = np.zeros((chunks * cfg.CHUNK_W, n), np.bool_)
+            windows = -(-chunks // cfg.WINDOW)
+            both = np.zeros((windows * cfg.window_w, n), np.bool_)
             both[:k] = (words != 0)[:, None] & (weights != 0)
             layer.matches += int(both.sum())
             layer.corrections += int(both[:k][words != (1 << cfg.T) - 1].sum()) if cfg.LAGGY else 0
-            layer.empty += int((~both.reshape(chunks, cfg.CHUNK_W, n).any(axis=1)).sum())
+            layer.empty += int((~both.reshape(windows, cfg.window_w, n).any(axis=1)).sum())
     memory += random.randbytes(-len(memory) % cfg.line_bytes)
     return layer
 
@@ -399,7 +400,8 @@ async def extremes(dut: Any) -> None:
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")
 async def rate(dut: Any) -> None:
-    """A match a cycle, a cycle for a chunk without one; no gap between chunks, columns and tasks once a row is there."""
+    """A match a cycle, a cycle for a window without one; no gap between windows, columns and tasks once a row is there. Bitmasks come
+    a chunk a cycle."""
     cfg, loop = config(dut), Loop(dut)
     await loop.reset()
     chunks = min(3, cfg.K_MAX // cfg.CHUNK_W)
@@ -417,7 +419,8 @@ async def rate(dut: Any) -> None:
         first = busy[0] + 2 * chunks * (cfg.CHUNK_W // cfg.SLICE_W + cfg.word_w) + 60
         lost = [state for state in watch.trace[first : busy[-1]] if state not in ("match", "empty")]
         # a line of weights that nobody matches is passed in a cycle; the first line of a task may hold one mask chunk only
-        allowed = {"stall_weight": len(layer.lines), "stall_b": 4 * len(layer.tasks)}
+        gathered = (min(cfg.WINDOW, layer.chunks) - 1) * (layer.empty + layer.matches)   # a window begins with its second chunk
+        allowed = {"stall_weight": len(layer.lines), "stall_b": 4 * len(layer.tasks) + gathered}
         for state in set(lost):
             number = lost.count(state)
             assert number <= allowed.get(state, 0), f"density {density}: {number} cycles of {state} in {len(busy)} busy ones"
@@ -489,7 +492,7 @@ async def errors(dut: Any) -> None:
                 layer = random_layer(cfg, random.randint(1, min(3, most)), 1 + behind, 6, density=0.4, base=2 * cfg.line_bytes,
                                      index=index)
                 first = layer.tasks[0]
-                places = first["cols"] * layer.chunks * cfg.CHUNK_W
+                places = first["cols"] * -(-layer.chunks // cfg.WINDOW) * cfg.window_w
                 if first["cols"] > 1 and places / 255 < first["nnz"] > 1 and layer.memory[first["a_addr"]]:
                     break
             layer.memory += bytes(8 * cfg.line_bytes)
@@ -560,16 +563,17 @@ async def random_joins(dut: Any) -> None:
 
 
 LONG = os.environ.get("LOAS_LONG") == "1"
-TINY = {"T": 4, "CHUNK_W": 32, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "MEM_W": 24, "K_MAX": 512, "LAGGY": 1,
+TINY = {"T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "MEM_W": 24, "K_MAX": 512, "LAGGY": 1,
         "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, "INDEX_RATE": 4, "CARRY": 1}  # fmt: skip
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
-    "fast": {"LAGGY": 0, "LINE_W": 128, "INDEX_RATE": 1},
-    "T16": {"T": 16, "CHUNK_W": 64, "SLICE_W": 4, "K_MAX": 192, "WEIGHT_W": 4, "MEM_W": 32, "OUT_ENTRIES": 128, "FIFO_DEPTH": 2,
-            "INDEX_RATE": 8},
-    "T1": {"T": 1, "SLICE_W": 32, "K_MAX": 32, "WEIGHT_W": 5, "ACC_W": 9, "MEM_W": 10, "OUT_ENTRIES": 64, "NUM_SLOTS": 2,
+    "chunk": {"WINDOW": 1},
+    "fast": {"LAGGY": 0, "WINDOW": 4, "LINE_W": 128, "INDEX_RATE": 1},
+    "T16": {"T": 16, "CHUNK_W": 64, "WINDOW": 1, "SLICE_W": 4, "K_MAX": 192, "WEIGHT_W": 4, "MEM_W": 32, "OUT_ENTRIES": 128,
+            "FIFO_DEPTH": 2, "INDEX_RATE": 8},
+    "T1": {"T": 1, "WINDOW": 1, "SLICE_W": 32, "K_MAX": 32, "WEIGHT_W": 5, "ACC_W": 9, "MEM_W": 10, "OUT_ENTRIES": 64, "NUM_SLOTS": 2,
            "CARRY": 0, "INDEX_RATE": 0},
-    "T3 fast": {"T": 3, "CHUNK_W": 128, "SLICE_W": 64, "K_MAX": 640, "LAGGY": 0, "ACC_W": 15, "OUT_ENTRIES": 64},
+    "T3 fast": {"T": 3, "CHUNK_W": 128, "WINDOW": 1, "SLICE_W": 64, "K_MAX": 640, "LAGGY": 0, "ACC_W": 15, "OUT_ENTRIES": 64},
 }
 
 

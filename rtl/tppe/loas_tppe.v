@@ -34,7 +34,7 @@ module loas_tppe #(
     parameter integer K_MAX       = 8192,   // RAM for two rows: 2 * K_MAX * (1 + word) bits and their prefix sums
     parameter integer LAGGY       = 1,
     parameter integer FIFO_DEPTH  = 8,
-    parameter integer LINE_W      = 1024,   // six line buffers of this width
+    parameter integer LINE_W      = 1024,   // seven line buffers of this width
     parameter integer OUT_ENTRIES = 2048,
     parameter integer NUM_SLOTS   = 64,
     parameter integer INDEX_RATE  = 4,      // index code: bytes decoded a cycle; 0: bitmasks only
