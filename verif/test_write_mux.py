@@ -17,7 +17,7 @@ from lib.lockstep import STALLS, Loop, Pause, Sink, param
 
 @dataclass
 class Writers:
-    """The sources: commands, and their chunks, which come after the command was taken or before it is."""
+    """The sources since rst: commands, and their chunks, which come after the command was taken or before it is."""
 
     dut: Any
     number: int
@@ -29,6 +29,7 @@ class Writers:
     granted: list[tuple[int, tuple[int, int]]] = field(default_factory=list)
     cycles: list[int] = field(default_factory=list)
     held: list[list[bool]] = field(default_factory=list)
+    last: int = -1                                     # source of the last command
 
     def add(self, most: int, length: int) -> None:
         """Random commands for every source."""
@@ -60,6 +61,9 @@ class Writers:
         assert commands & (commands - 1) == 0 and chunks & (chunks - 1) == 0, f"two sources in cycle {cycle}"
         for i in range(self.number):
             if commands >> i & 1 and self.held[i][0]:
+                asking = [j for j in range(self.number) if self.held[j][0]]
+                assert i == min(asking, key=lambda j: (j <= self.last, j)), f"source {i} of {asking} after {self.last}, cycle {cycle}"
+                self.last = i
                 command = self.commands[i].popleft()
                 self.granted.append((i, command))
                 self.cycles.append(cycle)
@@ -139,6 +143,25 @@ async def round_robin_and_rate(dut: Any) -> None:
     assert writers.cycles[:4] == [writers.cycles[0] + 2 * i for i in range(4)]
 
 
+@cocotb.test(timeout_time=5, timeout_unit="ms")
+async def long_commands(dut: Any) -> None:
+    """Commands of up to 1100 chunks, and the fields of any."""
+    loop = Loop(dut)
+    for _ in range(20):
+        await loop.reset()
+        writers = Writers(dut, param(dut, "N"), Pause(0.0), False)
+        writers.add(0, 1)
+        for i in range(writers.number):
+            writers.commands[i].extend((random.getrandbits(32), random.getrandbits(17) | 1) for _ in range(4))
+        commands = Sink(dut, "cmd", ["addr", "chunks"], 0.5)
+        loop.agents = [writers, commands, Sink(dut, "wr", ["data"])]
+        await loop.until(lambda: len(commands.items) == 4, 200)   # noqa: B023  used within the turn
+        assert [(c["addr"], c["chunks"]) for c in commands.items] == [command for _, command in writers.granted]
+        dut.s_cmd_valid.value = dut.s_wr_valid.value = 0
+    await loop.reset()
+    await check(dut, loop, 0.0, 0.0, True, most=2, length=1100)
+
+
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def holds_up(dut: Any) -> None:
     """Chunks of others wait for those that are owed; four commands may be under way beside the one that waits."""
@@ -173,6 +196,7 @@ async def reset_in_command(dut: Any) -> None:
     loop = Loop(dut)
     await loop.reset()
     for _ in range(25):
+        await loop.reset()
         writers = Writers(dut, param(dut, "N"), Pause(random.choice([0.0, 0.5])), bool(random.getrandbits(1)))
         writers.add(30, 9)
         loop.agents = [writers, Sink(dut, "cmd", ["addr", "chunks"], random.choice([0.0, 0.5, 1.0])),
