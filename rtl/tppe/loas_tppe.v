@@ -463,7 +463,7 @@ module loas_tppe #(
         .m_valid(place_valid), .m_ready(place_ready), .m_data(place_data), .m_last(place_last)
     );
 
-    // bitmask chunks to windows; a column's last window may have fewer
+    // bitmask chunks to windows; a column's last window may have fewer chunks
     wire            plain_valid, plain_ready, plain_take;
     wire            plain_last;
     wire [WIDE-1:0] plain_data;
@@ -479,7 +479,7 @@ module loas_tppe #(
             reg  [WINDOW_B-1:0]     fill_reg;
             reg  [CHUNKS_W-1:0]     chunk_reg;    // of the column
             wire                    col_end = chunk_reg + 1'b1 == cfg_chunks;
-            wire                    full    = &fill_reg || col_end;
+            wire                    full    = &fill_reg || col_end || place_last;   // an early end is for the join to see
             assign plain_valid = place_valid && full;
             assign plain_take  = plain_ready || !full;
             assign plain_last  = place_last;
