@@ -27,9 +27,10 @@ def test_named_configuration_builds(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"T": 1}, {"T": 16}, {"NUM_TPPES": 1}, {"NUM_TPPES": 64}, {"CHUNK_W": 128}, {"CHUNK_W": 512, "LINE_W": 512}, {"SLICE_W": 4},
-    {"SLICE_W": 32}, {"CHUNK_W": 64, "SLICE_W": 64}, {"WEIGHT_W": 4}, {"ACC_W": 9}, {"ACC_W": 31, "MEM_W": 32},
-    {"MEM_W": 17}, {"K_MAX": 32}, {"K_MAX": 480}, {"K_MAX": 65536, "OUT_ENTRIES": 16384}, {"LAGGY": 0}, {"FIFO_DEPTH": 2},
+    {"T": 1}, {"T": 16}, {"NUM_TPPES": 1}, {"NUM_TPPES": 64}, {"CHUNK_W": 128}, {"CHUNK_W": 512, "WINDOW": 1, "LINE_W": 512},
+    {"SLICE_W": 4}, {"SLICE_W": 32}, {"CHUNK_W": 64, "SLICE_W": 64}, {"WEIGHT_W": 4}, {"ACC_W": 9}, {"ACC_W": 31, "MEM_W": 32},
+    {"MEM_W": 17}, {"K_MAX": 32, "WINDOW": 1}, {"K_MAX": 480, "WINDOW": 1}, {"K_MAX": 65536, "OUT_ENTRIES": 16384},
+    {"LAGGY": 0}, {"FIFO_DEPTH": 2}, {"WINDOW": 1}, {"WINDOW": 4}, {"WINDOW": 4, "CHUNK_W": 128, "LINE_W": 256},
     {"FIFO_DEPTH": 64}, {"AXI_W": 128}, {"AXI_W": 1024, "LINE_W": 1024}, {"LINE_W": 2048}, {"NUM_BANKS": 1}, {"NUM_BANKS": 64},
     {"NUM_WAYS": 1}, {"NUM_WAYS": 16}, {"NUM_SETS": 2}, {"NUM_SETS": 4096}, {"OUTSTANDING": 2}, {"OUTSTANDING": 64},
     {"OUT_ENTRIES": 128}, {"OUT_ENTRIES": 65536}, {"NUM_SLOTS": 2}, {"NUM_SLOTS": 128}, {"INDEX_RATE": 0}, {"INDEX_RATE": 1},
@@ -42,6 +43,7 @@ def test_edge_of_legal_builds(change: dict[str, int], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [
+    {"WINDOW": 0}, {"WINDOW": 3}, {"WINDOW": 8}, {"WINDOW": 4, "CHUNK_W": 256, "LINE_W": 256},
     {"T": 0}, {"T": 17}, {"NUM_TPPES": 0}, {"NUM_TPPES": 65}, {"CHUNK_W": 96}, {"CHUNK_W": 16}, {"CHUNK_W": 1024},
     {"SLICE_W": 2}, {"SLICE_W": 24}, {"SLICE_W": 128}, {"WEIGHT_W": 3}, {"WEIGHT_W": 9}, {"ACC_W": 8}, {"ACC_W": 32},
     {"ACC_W": 32, "MEM_W": 33}, {"MEM_W": 16}, {"MEM_W": 33}, {"K_MAX": 100}, {"K_MAX": 131072}, {"LAGGY": 2},
