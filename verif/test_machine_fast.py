@@ -16,7 +16,7 @@ from lib.networks import Job, random_conv_job, random_job, random_layer
 from scripts.compare import compare
 from scripts.simulate import Result, build, run
 
-SEEDS = int(os.environ.get("LOAS_SEEDS", "40"))
+SEEDS = int(os.environ.get("LOAS_SEEDS", "20"))
 FIRST = 1000 * int(os.environ.get("LOAS_SEED", "1"))
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},

@@ -566,6 +566,7 @@ async def reset_while_draining(dut) -> None:  # type: ignore[no-untyped-def]
         await tb.write("IRQ_STATUS", 3)
         if number % 2:
             await tb.silence(what)
+            dut.latency.value = 5
             await tb.again(other, what)
         else:  # the next image starts at once: its requests come when the old answers have
             tb.watch.quiet = False
