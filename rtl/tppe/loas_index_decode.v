@@ -243,18 +243,13 @@ module loas_index_decode #(
         end
     endgenerate
 
-    // one-hot in two halves: a line is the AND of one of each. One process, since many small ones are slow in Icarus.
-    reg [7:0] low;
-    reg       high;
-    integer   n, h;
+    // decoders to one line each, as shifts of a one: what simulators are quick at
+    localparam [CHUNK_W-1:0] ONE = 1;
+    integer n;
     always @* begin
         ones = {CHUNK_W{1'b0}};
         for (n = 0; n < RATE; n = n + 1) begin
-            for (h = 0; h < 8; h = h + 1) low[h] = places[PLACE_W*n +: 3] == h[2:0];
-            for (h = 0; h < CHUNK_W / 8; h = h + 1) begin
-                high = set[n] && places[PLACE_W*n+3 +: PLACE_W-3] == h[PLACE_W-4:0];
-                ones[8*h +: 8] = ones[8*h +: 8] | ({8{high}} & low);
-            end
+            if (set[n]) ones = ones | (ONE << places[PLACE_W*n +: PLACE_W]);
         end
     end
 
