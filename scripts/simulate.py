@@ -34,9 +34,9 @@ from scripts.pack import image_bytes
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "machine"
 BASE = 0x40000000  # bus address of the memory in loas_tb.v
-FLAGS = ("--binary", "--timing", "--default-language", "1364-2005", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-O3",
-         "--x-assign", "fast", "--x-initial", "fast", "--threads", "1", "--output-split", "20000",
-         "-CFLAGS", "-O2", "-j", "2")  # fmt: skip
+# all TPPEs share their code (loas_tb.vlt); DFG would give each of them names of its own, and long functions would differ somewhere
+FLAGS = ("--binary", "--timing", "--default-language", "1364-2005", "-O3", "-fno-dfg", "--output-split-cfuncs", "1000",
+         "--x-assign", "fast", "--x-initial", "fast", "--threads", "1", "--output-split", "20000", "-CFLAGS", "-O2", "-j", "2")  # fmt: skip
 
 
 class SimulationError(RuntimeError):
@@ -87,10 +87,11 @@ class Result:
 
 
 def sources() -> list[Path]:
-    """All RTL files and the testbench."""
+    """All RTL files, the testbench, and what Verilator is told about them."""
     rtl = sorted((ROOT / "rtl").rglob("*.v")) + sorted((ROOT / "rtl").rglob("*.vh"))
     bench = [ROOT / "verif" / "rtl" / f"{name}.v" for name in ("loas_tb", "loas_system", "loas_sim_mem", "loas_axi_checker")]
-    return [*rtl, *bench]
+    settings = [ROOT / "verif" / "rtl" / f"{name}.vlt" for name in ("loas_tb", "chains")]
+    return [*settings, *rtl, *bench]
 
 
 def memory_bytes(size: int) -> int:
@@ -137,7 +138,7 @@ def build(cfg: Config, size: int = 0, *, waves: bool = False, say: Callable[[str
         shutil.rmtree(mdir, ignore_errors=True)
         command = ["verilator", *flags, *(f"-G{k}={v}" for k, v in parameters.items()), f"-I{ROOT / 'rtl'}",
                    "--top-module", "loas_tb", "--Mdir", str(mdir), "-o", "loas_tb",
-                   *(str(s) for s in sources() if s.suffix == ".v")]  # fmt: skip
+                   *(str(s) for s in sources() if s.suffix in (".v", ".vlt"))]  # fmt: skip
         if not shutil.which("ccache"):
             os.environ.pop("OBJCACHE", None)
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)

@@ -365,7 +365,7 @@ module loas_row_buffer #(
         if (word_rd_en) word_reg <= word_rd_index[WORDS_B-1:0];
     end
 
-    wire unused_ok = &{1'b0, word_rd_index, s_addr, mask_over};
+    wire unused_ok = &{1'b0, word_rd_index, s_addr, mask_over, base_rd_chunk};
 
 endmodule
 

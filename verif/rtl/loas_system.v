@@ -260,6 +260,7 @@ module loas_system #(
         end else begin : gen_no_check
             assign axi_error = 1'b0;
             assign axi_busy  = 1'b0;
+            wire unused_bus = &{1'b0, m_axi_awsize, m_axi_awburst, m_axi_arsize, m_axi_arburst};
         end
     endgenerate
 

@@ -133,6 +133,8 @@ module loas_tb #(
         .irq(irq)
     );
 
+    wire unused_ok = &{1'b0, latency, stall, s_axil_bresp, s_axil_rresp, axi_error, axi_busy};
+
     initial clk = 1'b0;
     always #5 clk = !clk;
 
