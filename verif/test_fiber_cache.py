@@ -541,27 +541,3 @@ def test_fiber_cache(sim: str, config: str) -> None:
     from lib.sim import run
 
     run("loas_fiber_cache", "test_fiber_cache", sim, CONFIGS[config])
-
-
-ILLEGAL = {"NUM_PORTS": (1, 66), "LINE_W": (64, 192, 4096), "NUM_BANKS": (3, 128), "NUM_WAYS": (3, 32),
-           "NUM_SETS": (1, 6, 8192), "OUTSTANDING": (1, 3, 128)}
-
-
-@pytest.mark.parametrize("name", ILLEGAL)
-def test_illegal_parameters_stop_the_build(sim: str, name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    import subprocess
-
-    from lib.sim import rtl_sources, verilator_env
-
-    if sim == "verilator":
-        verilator_env()
-    for value in ILLEGAL[name]:
-        if sim == "icarus":
-            command = ["iverilog", "-g2005", "-s", "loas_fiber_cache", f"-Ploas_fiber_cache.{name}={value}",
-                       "-o", str(tmp_path / "out")]
-        else:
-            command = ["verilator", "--lint-only", "--default-language", "1364-2005", "-Wno-fatal",
-                       "--top", "loas_fiber_cache", f"-G{name}={value}"]
-        files = [str(f) for f in rtl_sources() if f.parent.name in ("mem", "prim")]
-        result = subprocess.run([*command, *files], capture_output=True, text=True)
-        assert result.returncode != 0 and f"loas_fiber_cache_{name}_must_be" in result.stdout + result.stderr, result
