@@ -69,6 +69,10 @@ def test_figures_see_what_is_missed() -> None:
         (run_of(bench.TRACE, True, 300), run_of(bench.TRACE, False, 100)),
     ]
     assert [f.ok for f in figures(pairs)] == [True, False, False, True, False, True, False, True, True, True]
+    for r in pairs[3]:
+        r.window = 2   # the same windows hold twice as many chunks
+    assert [(f.name.split(",")[0], f.value, f.ok) for f in figures(pairs[3:4])[:2]] == [
+        ("cycles an empty chunk", 0.5, True), ("cycles an empty window of 2", 1.0, True)]  # fmt: skip
     pairs[-1][1].mismatches = 1
     assert not figures(pairs)[-1].ok
     assert not Figure("failed", None, 1.0).ok
