@@ -99,7 +99,6 @@ module loas_top #(
     localparam integer ENTRY_W   = SLICE_W * T > 32 ? SLICE_W * T : 32;
     localparam integer COUNT_W   = $clog2(SLICE_W + 1);
     localparam integer ROW_W     = $clog2(K_MAX + 1);
-    localparam integer TAG_W     = 3 + SLOT_W + ADDR_W;
     localparam integer POOL_COLS = 64;
     localparam [31:0]  CONFIG0   = T | (WEIGHT_W << 8) | (SLICE_W << 16) | (WINDOW << 24);
     localparam [31:0]  CONFIG1   = CHUNK_W | (LINE_W << 10) | (ACC_W << 22);
@@ -273,14 +272,16 @@ module loas_top #(
     wire [NUM_TPPES*COUNT_W-1:0] ent_count;
 
     // sources of writes: the compressor, and the membranes of each TPPE
-    localparam integer SOURCES = CARRY != 0 ? NUM_TPPES + 1 : 1;
-    wire [SOURCES-1:0] src_cmd_valid;
-    wire [SOURCES-1:0] src_cmd_ready;
-    wire [SOURCES*32-1:0] src_cmd_addr;
-    wire [SOURCES*17-1:0] src_cmd_chunks;
-    wire [SOURCES-1:0] src_wr_valid;
-    wire [SOURCES-1:0] src_wr_ready;
-    wire [SOURCES*CHUNK_W-1:0] src_wr_data;
+    // writers: the compressor, and behind it a state writer for each TPPE, without CARRY idle
+    localparam integer WRITERS = NUM_TPPES + 1;
+    localparam integer SOURCES = CARRY != 0 ? WRITERS : 1;
+    wire [WRITERS-1:0] src_cmd_valid;
+    wire [WRITERS-1:0] src_cmd_ready;
+    wire [WRITERS*32-1:0] src_cmd_addr;
+    wire [WRITERS*17-1:0] src_cmd_chunks;
+    wire [WRITERS-1:0] src_wr_valid;
+    wire [WRITERS-1:0] src_wr_ready;
+    wire [WRITERS*CHUNK_W-1:0] src_wr_data;
     wire [NUM_TPPES-1:0] state_writer_idle;
     wire mux_idle;
 
@@ -541,26 +542,13 @@ module loas_top #(
             wire sum_last;
             wire sum_pool_first;
             wire sum_pool_last;
-            wire neuron_pool_first;
-            wire neuron_pool_last;
-            wire plif_ready;
-            wire slice_ready;
-            wire state_ready;
-            wire state_addr_ready;
             wire [31:0] sum_state;
             wire [31:0] sum_state_addr;
-            wire neuron_valid;
-            wire neuron_ready;
-            wire neuron_last;
             wire [T*ACC_W-1:0] sum_data;
             wire [MEM_W-1:0] sum_bias;
             wire [MEM_W-1:0] sum_threshold;
             wire [SLOT_W-1:0] sum_slot;
-            wire [SLOT_W-1:0] neuron_slot;
             wire [ADDR_W-1:0] sum_out_addr;
-            wire [ADDR_W-1:0] neuron_out_addr;
-            wire [T-1:0] neuron_word;
-            wire [31:0] neuron_state;
 
             loas_tppe #(
                 .T(T),
@@ -636,97 +624,52 @@ module loas_top #(
                 .ev_correction   (ev_correction[p])
             );
 
-            loas_plif #(
+            loas_out_lane #(
                 .T(T),
+                .CHUNK_W(CHUNK_W),
+                .SLICE_W(SLICE_W),
                 .ACC_W(ACC_W),
                 .MEM_W(MEM_W),
-                .TAG_W(TAG_W),
-                .CARRY(CARRY)
-            ) plif_inst (
-                .clk         (clk),
-                .rst         (core_rst),
-                .cfg_leak    (cfg_leak),
-                .cfg_soft    (cfg_soft),
-                .cfg_late    (cfg_late),
-                .cfg_steps   (cfg_steps),
-                .cfg_readout (cfg_readout),
-                .s_valid     (sum_valid & state_addr_ready),
-                .s_ready     (plif_ready),
-                .s_sum       (sum_data),
-                .s_bias      (sum_bias),
-                .s_threshold (sum_threshold),
-                .s_state     (sum_state),
-                .s_tag       ({sum_pool_last, sum_pool_first, sum_last, sum_slot, sum_out_addr}),
-                .m_valid     (neuron_valid),
-                .m_ready     (neuron_ready),
-                .m_word      (neuron_word),
-                .m_state     (neuron_state),
-                .m_tag       ({neuron_pool_last, neuron_pool_first, neuron_last, neuron_slot, neuron_out_addr})
-            );
-
-            // a neuron's spikes and its membrane leave together
-            assign sum_ready    = plif_ready & state_addr_ready;
-            assign neuron_ready = slice_ready & state_ready;
-            if (CARRY != 0) begin : gen_state
-                wire writer_ready;
-                wire writer_addr_ready;
-                loas_state_writer #(
-                    .CHUNK_W(CHUNK_W),
-                    .COLS(POOL_COLS)
-                ) state_inst (
-                    .clk        (clk),
-                    .rst        (core_rst),
-                    .idle       (state_writer_idle[p]),
-                    .a_valid    (sum_valid & plif_ready & sum_last & cfg_carry_out),
-                    .a_ready    (writer_addr_ready),
-                    .a_addr     (sum_state_addr),
-                    .s_valid    (neuron_valid & slice_ready & cfg_carry_out),
-                    .s_ready    (writer_ready),
-                    .s_state    (neuron_state),
-                    .s_last     (neuron_last),
-                    .cmd_valid  (src_cmd_valid[p+1]),
-                    .cmd_ready  (src_cmd_ready[p+1]),
-                    .cmd_addr   (src_cmd_addr[32*(p+1) +: 32]),
-                    .cmd_chunks (src_cmd_chunks[17*(p+1) +: 17]),
-                    .wr_valid   (src_wr_valid[p+1]),
-                    .wr_ready   (src_wr_ready[p+1]),
-                    .wr_data    (src_wr_data[CHUNK_W*(p+1) +: CHUNK_W])
-                );
-                assign state_ready      = writer_ready | ~cfg_carry_out;
-                assign state_addr_ready = writer_addr_ready | ~cfg_carry_out;
-            end else begin : gen_no_state
-                assign state_ready          = 1'b1;
-                assign state_addr_ready     = 1'b1;
-                assign state_writer_idle[p] = 1'b1;
-                wire unused_state = &{1'b0, sum_state_addr, cfg_carry_out};
-            end
-
-            loas_out_slice #(
-                .T(T),
-                .SLICE_W(SLICE_W),
                 .OUT_ENTRIES(OUT_ENTRIES),
                 .NUM_SLOTS(NUM_SLOTS),
+                .CARRY(CARRY),
                 .POOL_COLS(POOL_COLS)
-            ) slice_inst (
-                .clk           (clk),
-                .rst           (core_rst),
-                .cfg_readout   (cfg_readout),
-                .cfg_drop_once (cfg_drop_once),
-                .s_valid       (neuron_valid & state_ready),
-                .s_ready       (slice_ready),
-                .s_word        (neuron_word),
-                .s_value       (neuron_state),
-                .s_last        (neuron_last),
-                .s_pool_first  (neuron_pool_first),
-                .s_pool_last   (neuron_pool_last),
-                .s_slot        (neuron_slot),
-                .s_out_addr    (neuron_out_addr),
-                .ent_valid     (ent_valid[p]),
-                .ent_ready     (ent_ready[p]),
-                .ent_slot      (ent_slot[p*SLOT_W +: SLOT_W]),
-                .ent_addr      (ent_addr[p*ADDR_W +: ADDR_W]),
-                .ent_data      (ent_data[p*ENTRY_W +: ENTRY_W]),
-                .ent_count     (ent_count[p*COUNT_W +: COUNT_W])
+            ) lane_inst (
+                .clk            (clk),
+                .rst            (core_rst),
+                .cfg_leak       (cfg_leak),
+                .cfg_soft       (cfg_soft),
+                .cfg_late       (cfg_late),
+                .cfg_steps      (cfg_steps),
+                .cfg_readout    (cfg_readout),
+                .cfg_drop_once  (cfg_drop_once),
+                .cfg_carry_out  (cfg_carry_out),
+                .sum_valid      (sum_valid),
+                .sum_ready      (sum_ready),
+                .sum_data       (sum_data),
+                .sum_bias       (sum_bias),
+                .sum_threshold  (sum_threshold),
+                .sum_state      (sum_state),
+                .sum_state_addr (sum_state_addr),
+                .sum_last       (sum_last),
+                .sum_pool_first (sum_pool_first),
+                .sum_pool_last  (sum_pool_last),
+                .sum_slot       (sum_slot),
+                .sum_out_addr   (sum_out_addr),
+                .ent_valid      (ent_valid[p]),
+                .ent_ready      (ent_ready[p]),
+                .ent_slot       (ent_slot[p*SLOT_W +: SLOT_W]),
+                .ent_addr       (ent_addr[p*ADDR_W +: ADDR_W]),
+                .ent_data       (ent_data[p*ENTRY_W +: ENTRY_W]),
+                .ent_count      (ent_count[p*COUNT_W +: COUNT_W]),
+                .state_idle     (state_writer_idle[p]),
+                .cmd_valid      (src_cmd_valid[p+1]),
+                .cmd_ready      (src_cmd_ready[p+1]),
+                .cmd_addr       (src_cmd_addr[32*(p+1) +: 32]),
+                .cmd_chunks     (src_cmd_chunks[17*(p+1) +: 17]),
+                .wr_valid       (src_wr_valid[p+1]),
+                .wr_ready       (src_wr_ready[p+1]),
+                .wr_data        (src_wr_data[CHUNK_W*(p+1) +: CHUNK_W])
             );
         end
     endgenerate
@@ -802,13 +745,13 @@ module loas_top #(
         .clk          (clk),
         .rst          (core_rst),
         .idle         (mux_idle),
-        .s_cmd_valid  (src_cmd_valid),
-        .s_cmd_ready  (src_cmd_ready),
-        .s_cmd_addr   (src_cmd_addr),
-        .s_cmd_chunks (src_cmd_chunks),
-        .s_wr_valid   (src_wr_valid),
-        .s_wr_ready   (src_wr_ready),
-        .s_wr_data    (src_wr_data),
+        .s_cmd_valid  (src_cmd_valid[SOURCES-1:0]),
+        .s_cmd_ready  (src_cmd_ready[SOURCES-1:0]),
+        .s_cmd_addr   (src_cmd_addr[SOURCES*32-1:0]),
+        .s_cmd_chunks (src_cmd_chunks[SOURCES*17-1:0]),
+        .s_wr_valid   (src_wr_valid[SOURCES-1:0]),
+        .s_wr_ready   (src_wr_ready[SOURCES-1:0]),
+        .s_wr_data    (src_wr_data[SOURCES*CHUNK_W-1:0]),
         .cmd_valid    (cmp_cmd_valid),
         .cmd_ready    (cmd_ready & ~rec_sel),
         .cmd_addr     (cmp_cmd_addr),
@@ -817,6 +760,14 @@ module loas_top #(
         .wr_ready     (wr_ready & ~rec_sel),
         .wr_data      (cmp_wr_data)
     );
+
+    generate
+        if (CARRY == 0) begin : gen_idle_writers
+            assign src_cmd_ready[NUM_TPPES:1] = {NUM_TPPES{1'b0}};
+            assign src_wr_ready[NUM_TPPES:1]  = {NUM_TPPES{1'b0}};
+            wire unused_writers = &{1'b0, src_cmd_valid, src_cmd_addr, src_cmd_chunks, src_wr_valid, src_wr_data};
+        end
+    endgenerate
 
     // ---------------------------------------------------------------------------------------------- cache and AXI masters
     assign rd_valid[NUM_TPPES]          = ctl_rd_valid | sch_rd_valid;
