@@ -53,6 +53,7 @@ class Config:
     MEM_W: int
     K_MAX: int
     LAGGY: int
+    SEQUENTIAL: int
     FIFO_DEPTH: int
     INDEX_RATE: int
     CARRY: int
@@ -122,6 +123,11 @@ class Config:
         """Bits that an inner join looks at in a cycle; in an index code a column is padded to them."""
         return self.WINDOW * self.CHUNK_W
 
+    @property
+    def engine(self) -> str:
+        """What joins the fibers: ``LAGGY``, ``FAST``, or the rival ``SPARTEN`` (timesteps in sequence)."""
+        return "SPARTEN" if self.SEQUENTIAL else "LAGGY" if self.LAGGY else "FAST"
+
     def num_chunks(self, k: int) -> int:
         """Bitmask chunks of a fiber of ``k`` inputs."""
         return -(-k // self.CHUNK_W)
@@ -153,8 +159,10 @@ class Config:
 
     @property
     def config4(self) -> int:
-        """Register CONFIG4: AXI_W [10:0], OUTSTANDING [17:11], NUM_TPPES [24:18], LAGGY [25], CARRY [26], INDEX_RATE [30:27]."""
-        return self.AXI_W | self.OUTSTANDING << 11 | self.NUM_TPPES << 18 | self.LAGGY << 25 | self.CARRY << 26 | self.INDEX_RATE << 27
+        """Register CONFIG4: AXI_W [10:0], OUTSTANDING [17:11], NUM_TPPES [24:18], LAGGY [25], CARRY [26], INDEX_RATE [30:27],
+        SEQUENTIAL [31]."""
+        low = self.AXI_W | self.OUTSTANDING << 11 | self.NUM_TPPES << 18 | self.LAGGY << 25 | self.CARRY << 26
+        return low | self.INDEX_RATE << 27 | self.SEQUENTIAL << 31
 
     @property
     def config5(self) -> int:
@@ -204,6 +212,7 @@ class Config:
         need("K_MAX", self.K_MAX % self.window_w == 0 and self.window_w <= self.K_MAX <= 65536,
              f"a multiple of WINDOW * CHUNK_W = {self.window_w}, {self.window_w} to 65536")  # fmt: skip
         span("LAGGY", 0, 1)
+        need("SEQUENTIAL", self.SEQUENTIAL == 0 or (self.SEQUENTIAL == 1 and self.LAGGY == 0), "0 or 1, and 0 with LAGGY = 1")
         power("FIFO_DEPTH", 2, 64)
         need("INDEX_RATE", self.INDEX_RATE in (0, 1, 2, 4, 8) and self.INDEX_RATE <= self.chunk_bytes, "0, 1, 2, 4 or 8")
         span("CARRY", 0, 1)

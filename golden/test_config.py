@@ -27,6 +27,7 @@ def test_config_words_follow_the_register_map() -> None:
     assert paper.config2 == 8192 | 24 << 17
     assert paper.config3 == 2048 | 64 << 17
     assert paper.config4 == 1024 | 32 << 11 | 16 << 18 | 1 << 25 | 1 << 26 | 8 << 27
+    assert load("sparten").config4 == 1024 | 32 << 11 | 16 << 18 | 1 << 26 | 8 << 27 | 1 << 31
     assert paper.config5 == 16 | 16 << 8 | 8 << 16
 
 
@@ -36,7 +37,7 @@ def test_config_words_follow_the_register_map() -> None:
         ("T", 0), ("T", 17), ("NUM_TPPES", 0), ("NUM_TPPES", 65), ("CHUNK_W", 16), ("CHUNK_W", 96),
         ("CHUNK_W", 1024), ("SLICE_W", 2), ("SLICE_W", 12), ("SLICE_W", 64), ("WEIGHT_W", 3), ("WEIGHT_W", 9),
         ("ACC_W", 8), ("ACC_W", 33), ("ACC_W", 32), ("MEM_W", 16), ("MEM_W", 33), ("K_MAX", 0), ("K_MAX", 100),
-        ("K_MAX", 131072), ("LAGGY", 2), ("LAGGY", -1), ("FIFO_DEPTH", 1), ("FIFO_DEPTH", 128), ("AXI_W", 16),
+        ("K_MAX", 131072), ("LAGGY", 2), ("LAGGY", -1), ("SEQUENTIAL", 1), ("FIFO_DEPTH", 1), ("FIFO_DEPTH", 128), ("AXI_W", 16),
         ("AXI_W", 48), ("LINE_W", 64), ("LINE_W", 4096), ("NUM_BANKS", 3), ("NUM_BANKS", 128), ("NUM_WAYS", 32),
         ("NUM_SETS", 1), ("OUTSTANDING", 1), ("OUT_ENTRIES", 64), ("OUT_ENTRIES", 131072), ("NUM_SLOTS", 1),
         ("NUM_SLOTS", 256),
@@ -45,6 +46,19 @@ def test_config_words_follow_the_register_map() -> None:
 def test_illegal_values_are_named(field: str, value: int) -> None:
     with pytest.raises(ConfigError, match=rf"configs.toml: \[tiny\*\] {field} = {value} is not legal: must be"):
         load("tiny").override(**{field: value})
+
+
+def test_timesteps_in_sequence_do_not_speculate() -> None:
+    rival = load("tiny").override(LAGGY=0, SEQUENTIAL=1)
+    assert rival.engine == "SPARTEN" and (load("tiny").engine, load("tiny").override(LAGGY=0).engine) == ("LAGGY", "FAST")
+    assert rival.image_words == load("tiny").image_words  # no image depends on it
+    for change in ({"SEQUENTIAL": 2}, {"SEQUENTIAL": -1}, {"LAGGY": 1}):
+        with pytest.raises(ConfigError, match=r"SEQUENTIAL = -?\d is not legal: must be 0 or 1, and 0 with LAGGY = 1"):
+            rival.override(**change)
+
+
+def test_sparten_is_the_paper_machine_with_another_engine() -> None:
+    assert load("sparten").verilog_parameters() == load("paper").override(LAGGY=0, SEQUENTIAL=1, WINDOW=1).verilog_parameters()
 
 
 @pytest.mark.parametrize("T", range(1, 17))

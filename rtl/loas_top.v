@@ -22,6 +22,7 @@ module loas_top #(
     parameter integer MEM_W       = 24,   // bits of membrane, bias and threshold
     parameter integer K_MAX       = 8192, // longest fiber: row buffers of every TPPE, FIFOs of the compressor
     parameter integer LAGGY       = 1,    // 1: speculation and a laggy prefix sum over A; 0: two fast prefix sums
+    parameter integer SEQUENTIAL  = 0,    // 1: timesteps one after the other: SparTen-SNN, to compare with; LAGGY must be 0
     parameter integer FIFO_DEPTH  = 8,    // match position and weight FIFOs of a TPPE
     parameter integer INDEX_RATE  = 4,    // bytes of index code decoded a cycle in every TPPE; 0: bitmasks only
     parameter integer CARRY       = 1,    // 1: membranes are carried between chunks of timesteps: a multiplier and 64 words a TPPE
@@ -104,7 +105,8 @@ module loas_top #(
     localparam [31:0]  CONFIG1   = CHUNK_W | (LINE_W << 10) | (ACC_W << 22);
     localparam [31:0]  CONFIG2   = K_MAX | (MEM_W << 17);
     localparam [31:0]  CONFIG3   = OUT_ENTRIES | (NUM_SLOTS << 17);
-    localparam [31:0]  CONFIG4   = AXI_W | (OUTSTANDING << 11) | (NUM_TPPES << 18) | (LAGGY << 25) | (CARRY << 26) | (INDEX_RATE << 27);
+    localparam [31:0]  CONFIG4   = AXI_W | (OUTSTANDING << 11) | (NUM_TPPES << 18) | (LAGGY << 25) | (CARRY << 26) | (INDEX_RATE << 27)
+                                 | (SEQUENTIAL << 31);
     localparam [31:0]  CONFIG5   = NUM_BANKS | (NUM_WAYS << 8) | (NUM_SETS << 16);
 
     loas_param_check #(
@@ -118,6 +120,7 @@ module loas_top #(
         .MEM_W(MEM_W),
         .K_MAX(K_MAX),
         .LAGGY(LAGGY),
+        .SEQUENTIAL(SEQUENTIAL),
         .FIFO_DEPTH(FIFO_DEPTH),
         .INDEX_RATE(INDEX_RATE),
         .CARRY(CARRY),
@@ -560,6 +563,7 @@ module loas_top #(
                 .MEM_W(MEM_W),
                 .K_MAX(K_MAX),
                 .LAGGY(LAGGY),
+                .SEQUENTIAL(SEQUENTIAL),
                 .FIFO_DEPTH(FIFO_DEPTH),
                 .LINE_W(LINE_W),
                 .OUT_ENTRIES(OUT_ENTRIES),

@@ -69,6 +69,7 @@ module loas_row_buffer #(
     input  wire                                    word_rd_bank,
     input  wire [$clog2(K_MAX+1)-1:0]              word_rd_index,  // of a word in the row
     output wire [T-1:0]                            word_rd_data,
+    output wire [CHUNK_W-1:0]                      word_rd_chunk,  // the chunk that it is in, all words
 
     output reg                                     err,
     output wire [31:0]                             err_addr
@@ -359,7 +360,8 @@ module loas_row_buffer #(
         .rd_en(word_rd_en), .rd_addr({word_rd_bank, word_rd_index[WORDS_B +: WORD_AW]}), .rd_data(words)
     );
 
-    assign word_rd_data = words[word_reg*WORD_W +: T];
+    assign word_rd_data  = words[word_reg*WORD_W +: T];
+    assign word_rd_chunk = words;
 
     always @(posedge clk) begin
         if (word_rd_en) word_reg <= word_rd_index[WORDS_B-1:0];

@@ -20,7 +20,7 @@
 // records: masks, weights and columns disagree, or a record does not fit MEM_W. Nothing sensible comes after an error until rst.
 // Events: exactly one of the first eight is high in each cycle; what they mean is in docs/inner-join.md.
 //
-//   task -> row buffer --> join front --> LAGGY or FAST back --> sum
+//   task -> row buffer --> join front --> LAGGY or FAST back --> sum     (SEQUENTIAL: loas_sparten for both)
 //        -> masks, weights ---^                                 ^
 //        -> records --------------------------------------------'
 module loas_tppe #(
@@ -33,6 +33,7 @@ module loas_tppe #(
     parameter integer MEM_W       = 24,
     parameter integer K_MAX       = 8192,   // RAM for two rows: 2 * K_MAX * (1 + word) bits and their prefix sums
     parameter integer LAGGY       = 1,
+    parameter integer SEQUENTIAL  = 0,      // 1: SparTen-SNN in place of the inner join (docs/sparten.md); LAGGY must be 0
     parameter integer FIFO_DEPTH  = 8,
     parameter integer LINE_W      = 1024,   // seven line buffers of this width
     parameter integer OUT_ENTRIES = 2048,
@@ -308,6 +309,7 @@ module loas_tppe #(
     wire                word_rd_en, word_rd_bank;
     wire [BASE_W-1:0]   word_rd_index;
     wire [T-1:0]        word_rd_data;
+    wire [CHUNK_W-1:0]  word_rd_chunk;
     wire                err_row;
     wire [31:0]         err_row_addr;
 
@@ -425,6 +427,7 @@ module loas_tppe #(
         .word_rd_bank  (word_rd_bank),
         .word_rd_index (word_rd_index),
         .word_rd_data  (word_rd_data),
+        .word_rd_chunk (word_rd_chunk),
         .err           (err_row),
         .err_addr      (err_row_addr)
     );
@@ -562,127 +565,184 @@ module loas_tppe #(
     );
 
     // --------------------------------------------------------------------------------------------------------- the join
-    wire                ent_valid, ent_ready, ent_match, ent_col_last, ent_task_last, ent_bank;
-    wire [WEIGHT_W-1:0] ent_weight;
-    wire [LOC_W-1:0]    ent_loc;
     wire                err_join, err_join_bank;
     wire                join_stall_a, join_blocked, join_idle, join_stall_b;
 
     wire [POS_W-1:0] start = {{(POS_W-LINE_B-NIBBLE){1'b0}}, weights_reg[LINE_B-1:0], {NIBBLE{1'b0}}};
     wire             huge  = nnz_reg[31:POS_W-1] != {(33-POS_W){1'b0}};
-
-    loas_join #(
-        .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY),
-        .LINE_W(LINE_W), .POS_W(POS_W), .LOC_W(LOC_W)
-    ) join_inst (
-        .clk             (clk),
-        .rst             (rst),
-        .cfg_chunks      (cfg_chunks),
-        .s_valid         (valid[JOIN]),
-        .s_ready         (ready[JOIN]),
-        .s_cols          (cols_reg),
-        .s_start         (start),
-        .s_end           (huge ? {POS_W{1'b1}} : start + nnz_reg[POS_W-1:0]),
-        .complete        (complete),
-        .ld_valid        (ld_valid),
-        .ld_bank         (ld_bank),
-        .ld_masks        (ld_masks),
-        .mask_rd_en      (mask_rd_en),
-        .mask_rd_bank    (mask_rd_bank),
-        .mask_rd_window  (mask_rd_window),
-        .mask_rd_data    (mask_rd_data),
-        .mask_rd_base    (base_rd_data[WINDOW*BASE_W-1:0]),
-        .b_valid         (mask_valid),
-        .b_ready         (mask_ready),
-        .b_data          (mask_data),
-        .b_last          (mask_last),
-        .w_valid         (weight_valid),
-        .w_ready         (weight_ready),
-        .w_data          (weight_data),
-        .w_last          (weight_last),
-        .e_valid         (ent_valid),
-        .e_ready         (ent_ready),
-        .e_weight        (ent_weight),
-        .e_match         (ent_match),
-        .e_col_last      (ent_col_last),
-        .e_task_last     (ent_task_last),
-        .e_bank          (ent_bank),
-        .e_loc           (ent_loc),
-        .err             (err_join),
-        .err_bank        (err_join_bank),
-        .ev_match        (ev_match),
-        .ev_empty        (ev_empty),
-        .ev_stall_a      (join_stall_a),
-        .ev_stall_b      (join_stall_b),
-        .ev_stall_weight (ev_stall_weight),
-        .ev_blocked      (join_blocked),
-        .ev_idle         (join_idle)
-    );
+    wire [POS_W-1:0] stop  = huge ? {POS_W{1'b1}} : start + nnz_reg[POS_W-1:0];
 
     wire               col_valid, col_ready, col_last;
     wire               row_wait;
     wire [T*ACC_W-1:0] col_sum;
 
     generate
-        if (LAGGY != 0) begin : gen_laggy
-            loas_join_laggy #(
-                .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
-                .FIFO_DEPTH(FIFO_DEPTH), .LOC_W(LOC_W)
-            ) back_inst (
-                .clk           (clk),
-                .rst           (rst),
-                .s_valid       (ent_valid),
-                .s_ready       (ent_ready),
-                .s_weight      (ent_weight),
-                .s_match       (ent_match),
-                .s_col_last    (ent_col_last),
-                .s_task_last   (ent_task_last),
-                .s_bank        (ent_bank),
-                .s_loc         (ent_loc),
-                .complete      (complete),
-                .base_rd_en    (base_rd_en),
-                .base_rd_bank  (base_rd_bank),
-                .base_rd_chunk (base_rd_chunk),
-                .base_rd_data  (base_rd_data),
-                .word_rd_en    (word_rd_en),
-                .word_rd_bank  (word_rd_bank),
-                .word_rd_index (word_rd_index),
-                .word_rd_data  (word_rd_data),
-                .m_valid       (col_valid),
-                .m_ready       (col_ready),
-                .m_sum         (col_sum),
-                .m_last        (col_last),
-                .ev_wait       (row_wait),
-                .ev_correction (ev_correction)
+        if (SEQUENTIAL != 0) begin : gen_sequential
+            loas_sparten #(
+                .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
+                .LINE_W(LINE_W), .POS_W(POS_W)
+            ) rival_inst (
+                .clk             (clk),
+                .rst             (rst),
+                .cfg_chunks      (cfg_chunks),
+                .s_valid         (valid[JOIN]),
+                .s_ready         (ready[JOIN]),
+                .s_cols          (cols_reg),
+                .s_start         (start),
+                .s_end           (stop),
+                .complete        (complete),
+                .free            (task_done),
+                .mask_rd_en      (mask_rd_en),
+                .mask_rd_bank    (mask_rd_bank),
+                .mask_rd_window  (mask_rd_window),
+                .mask_rd_data    (mask_rd_data),
+                .word_rd_en      (word_rd_en),
+                .word_rd_bank    (word_rd_bank),
+                .word_rd_index   (word_rd_index),
+                .word_rd_chunk   (word_rd_chunk),
+                .b_valid         (mask_valid),
+                .b_ready         (mask_ready),
+                .b_data          (mask_data),
+                .b_last          (mask_last),
+                .w_valid         (weight_valid),
+                .w_ready         (weight_ready),
+                .w_data          (weight_data),
+                .w_last          (weight_last),
+                .m_valid         (col_valid),
+                .m_ready         (col_ready),
+                .m_sum           (col_sum),
+                .m_last          (col_last),
+                .err             (err_join),
+                .err_bank        (err_join_bank),
+                .ev_match        (ev_match),
+                .ev_empty        (ev_empty),
+                .ev_stall_a      (join_stall_a),
+                .ev_stall_b      (join_stall_b),
+                .ev_stall_weight (ev_stall_weight),
+                .ev_blocked      (join_blocked),
+                .ev_idle         (join_idle)
             );
-        end else begin : gen_fast
-            loas_join_fast #(.T(T), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .LOC_W(LOC_W)) back_inst (
-                .clk           (clk),
-                .rst           (rst),
-                .s_valid       (ent_valid),
-                .s_ready       (ent_ready),
-                .s_weight      (ent_weight),
-                .s_match       (ent_match),
-                .s_col_last    (ent_col_last),
-                .s_task_last   (ent_task_last),
-                .s_bank        (ent_bank),
-                .s_loc         (ent_loc),
-                .word_rd_en    (word_rd_en),
-                .word_rd_bank  (word_rd_bank),
-                .word_rd_index (word_rd_index),
-                .word_rd_data  (word_rd_data),
-                .m_valid       (col_valid),
-                .m_ready       (col_ready),
-                .m_sum         (col_sum),
-                .m_last        (col_last)
-            );
-            assign base_rd_en    = mask_rd_en;
-            assign base_rd_bank  = mask_rd_bank;
-            wire [CHUNK_AW+WINDOW_B:0] first_chunk = {{(CHUNK_AW+WINDOW_B+1-WIN_AW){1'b0}}, mask_rd_window} << WINDOW_B;
-            assign base_rd_chunk = first_chunk[CHUNK_AW-1:0];
-            wire unused_first = &{1'b0, first_chunk};
+            assign base_rd_en    = 1'b0;
+            assign base_rd_bank  = 1'b0;
+            assign base_rd_chunk = {CHUNK_AW{1'b0}};
             assign row_wait      = 1'b0;
             assign ev_correction = 1'b0;
+            // words go by the chunk; prefix sums of A are made where they are needed, and a row is taken when it is complete
+            wire unused_row = &{1'b0, word_rd_data, base_rd_data, ld_valid, ld_bank, ld_masks};
+        end else begin : gen_parallel
+            wire                ent_valid, ent_ready, ent_match, ent_col_last, ent_task_last, ent_bank;
+            wire [WEIGHT_W-1:0] ent_weight;
+            wire [LOC_W-1:0]    ent_loc;
+
+            loas_join #(
+                .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY),
+                .LINE_W(LINE_W), .POS_W(POS_W), .LOC_W(LOC_W)
+            ) join_inst (
+                .clk             (clk),
+                .rst             (rst),
+                .cfg_chunks      (cfg_chunks),
+                .s_valid         (valid[JOIN]),
+                .s_ready         (ready[JOIN]),
+                .s_cols          (cols_reg),
+                .s_start         (start),
+                .s_end           (stop),
+                .complete        (complete),
+                .ld_valid        (ld_valid),
+                .ld_bank         (ld_bank),
+                .ld_masks        (ld_masks),
+                .mask_rd_en      (mask_rd_en),
+                .mask_rd_bank    (mask_rd_bank),
+                .mask_rd_window  (mask_rd_window),
+                .mask_rd_data    (mask_rd_data),
+                .mask_rd_base    (base_rd_data[WINDOW*BASE_W-1:0]),
+                .b_valid         (mask_valid),
+                .b_ready         (mask_ready),
+                .b_data          (mask_data),
+                .b_last          (mask_last),
+                .w_valid         (weight_valid),
+                .w_ready         (weight_ready),
+                .w_data          (weight_data),
+                .w_last          (weight_last),
+                .e_valid         (ent_valid),
+                .e_ready         (ent_ready),
+                .e_weight        (ent_weight),
+                .e_match         (ent_match),
+                .e_col_last      (ent_col_last),
+                .e_task_last     (ent_task_last),
+                .e_bank          (ent_bank),
+                .e_loc           (ent_loc),
+                .err             (err_join),
+                .err_bank        (err_join_bank),
+                .ev_match        (ev_match),
+                .ev_empty        (ev_empty),
+                .ev_stall_a      (join_stall_a),
+                .ev_stall_b      (join_stall_b),
+                .ev_stall_weight (ev_stall_weight),
+                .ev_blocked      (join_blocked),
+                .ev_idle         (join_idle)
+            );
+
+            if (LAGGY != 0) begin : gen_laggy
+                loas_join_laggy #(
+                    .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
+                    .FIFO_DEPTH(FIFO_DEPTH), .LOC_W(LOC_W)
+                ) back_inst (
+                    .clk           (clk),
+                    .rst           (rst),
+                    .s_valid       (ent_valid),
+                    .s_ready       (ent_ready),
+                    .s_weight      (ent_weight),
+                    .s_match       (ent_match),
+                    .s_col_last    (ent_col_last),
+                    .s_task_last   (ent_task_last),
+                    .s_bank        (ent_bank),
+                    .s_loc         (ent_loc),
+                    .complete      (complete),
+                    .base_rd_en    (base_rd_en),
+                    .base_rd_bank  (base_rd_bank),
+                    .base_rd_chunk (base_rd_chunk),
+                    .base_rd_data  (base_rd_data),
+                    .word_rd_en    (word_rd_en),
+                    .word_rd_bank  (word_rd_bank),
+                    .word_rd_index (word_rd_index),
+                    .word_rd_data  (word_rd_data),
+                    .m_valid       (col_valid),
+                    .m_ready       (col_ready),
+                    .m_sum         (col_sum),
+                    .m_last        (col_last),
+                    .ev_wait       (row_wait),
+                    .ev_correction (ev_correction)
+                );
+            end else begin : gen_fast
+                loas_join_fast #(.T(T), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .LOC_W(LOC_W)) back_inst (
+                    .clk           (clk),
+                    .rst           (rst),
+                    .s_valid       (ent_valid),
+                    .s_ready       (ent_ready),
+                    .s_weight      (ent_weight),
+                    .s_match       (ent_match),
+                    .s_col_last    (ent_col_last),
+                    .s_task_last   (ent_task_last),
+                    .s_bank        (ent_bank),
+                    .s_loc         (ent_loc),
+                    .word_rd_en    (word_rd_en),
+                    .word_rd_bank  (word_rd_bank),
+                    .word_rd_index (word_rd_index),
+                    .word_rd_data  (word_rd_data),
+                    .m_valid       (col_valid),
+                    .m_ready       (col_ready),
+                    .m_sum         (col_sum),
+                    .m_last        (col_last)
+                );
+                assign base_rd_en    = mask_rd_en;
+                assign base_rd_bank  = mask_rd_bank;
+                wire [CHUNK_AW+WINDOW_B:0] first_chunk = {{(CHUNK_AW+WINDOW_B+1-WIN_AW){1'b0}}, mask_rd_window} << WINDOW_B;
+                assign base_rd_chunk = first_chunk[CHUNK_AW-1:0];
+                wire unused_first = &{1'b0, first_chunk};
+                assign row_wait      = 1'b0;
+                assign ev_correction = 1'b0;
+            end
+            wire unused_chunk = &{1'b0, word_rd_chunk};
         end
     endgenerate
 

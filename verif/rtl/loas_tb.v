@@ -22,6 +22,7 @@ module loas_tb #(
     parameter integer MEM_W       = 24,     // membrane bits
     parameter integer K_MAX       = 512,    // longest fiber
     parameter integer LAGGY       = 1,      // 1: speculation, 0: two fast prefix sums
+    parameter integer SEQUENTIAL  = 0,      // 1: SparTen-SNN
     parameter integer FIFO_DEPTH  = 8,      // match FIFOs
     parameter integer INDEX_RATE  = 4,
     parameter integer CARRY       = 1,
@@ -84,6 +85,7 @@ module loas_tb #(
         .MEM_W(MEM_W),
         .K_MAX(K_MAX),
         .LAGGY(LAGGY),
+        .SEQUENTIAL(SEQUENTIAL),
         .FIFO_DEPTH(FIFO_DEPTH),
         .INDEX_RATE(INDEX_RATE),
         .CARRY(CARRY),
