@@ -586,9 +586,9 @@ class Work:
     """What a layer costs, independent of any timing; the RTL's counters must agree.
 
     Attributes:
-        matches: Pairs (m, k, n) with a neuron that is not silent and a weight that is not zero.
-        corrections: Those of them whose packed word is not all ones; none in FAST, which does not speculate.
-        empty_chunks: Triples (m, n, window of chunks) without any match.
+        matches: Pairs (m, k, n) with a neuron that is not silent and a weight that is not zero; in SEQUENTIAL one for each of its spikes.
+        corrections: Those of them whose packed word is not all ones; none in FAST and SEQUENTIAL, which do not speculate.
+        empty_chunks: Triples (m, n, window of chunks) without any match; in SEQUENTIAL for each timestep.
         floor: ceil(matches / NUM_TPPES), cycles that no machine with one match a cycle and TPPE can beat.
     """
 
@@ -607,7 +607,7 @@ def work(
     Args:
         A: (M, K, T) spikes; (images * in_h * in_w, cin, T) of a convolution. Chunks of the machine's T count apart.
         weights: (K, N).
-        cfg: For T, CHUNK_W, WINDOW, NUM_TPPES and LAGGY; of a convolution also SLICE_W, to which the machine pads the channels.
+        cfg: For T, CHUNK_W, WINDOW, NUM_TPPES, LAGGY and SEQUENTIAL; of a convolution also SLICE_W, to which the machine pads the channels.
         conv: Geometry of a convolution.
         branch: Spikes and geometry of a second operand.
     """
@@ -616,8 +616,10 @@ def work(
     nonzero = weights != 0
     per_k, right = nonzero.sum(axis=1, dtype=np.int64), nonzero.astype(np.float32)
     matches = corrections = empty = 0
-    for t in range(0, A.shape[2], cfg.T):
-        counts = [(a[:, :, t : t + cfg.T].sum(axis=2, dtype=np.uint8)[:, :, None], c) for a, c in operands]
+    # in sequence the machine walks every timestep of a chunk, also those behind the last
+    together, steps = (1, -(-A.shape[2] // cfg.T) * cfg.T) if cfg.SEQUENTIAL else (cfg.T, A.shape[2])
+    for t in range(0, steps, together):
+        counts = [(a[:, :, t : t + together].sum(axis=2, dtype=np.uint8)[:, :, None], c) for a, c in operands]
         for rows in row_groups(counts, max(1, (1 << 24) // max(nonzero.shape))):
             spikes = rows[:, :, 0]
             live = spikes > 0

@@ -86,6 +86,24 @@ def test_work_counts() -> None:
     assert work(A, W, cfg.override(LAGGY=0)).corrections == 0
 
 
+@pytest.mark.parametrize("T", [3, 4, 10])
+def test_work_counts_of_timesteps_in_sequence(T: int) -> None:
+    """A match for each spike that meets a weight, an empty window for each timestep without any; also of a part of a chunk."""
+    rng = np.random.default_rng(T)
+    cfg = load("tiny").override(LAGGY=0, SEQUENTIAL=1)
+    A = (rng.random((3, 70, T)) < 0.3).astype(np.uint8)
+    W = (rng.integers(-3, 4, (70, 6)) * (rng.random((70, 6)) < 0.2)).astype(np.int8)
+    steps = -(-T // cfg.T) * cfg.T  # the machine always walks T planes
+    matches = empty = 0
+    for m, n, t in itertools.product(range(3), range(6), range(steps)):
+        for start in range(0, 70, cfg.window_w):
+            pairs = [k for k in range(start, min(70, start + cfg.window_w)) if t < T and A[m, k, t] and W[k, n]]
+            matches += len(pairs)
+            empty += not pairs
+    got = work(A, W, cfg)
+    assert (got.matches, got.corrections, got.empty_chunks, got.floor) == (matches, 0, empty, -(-matches // 2))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
