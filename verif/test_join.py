@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright LoAS contributors
-"""The inner join alone (loas_join with loas_join_laggy or loas_join_fast): streams with gaps of their own, rows that come late."""
+"""The inner join alone (loas_join with loas_join_laggy or loas_join_fast, or loas_sparten): streams with gaps of their own, rows that
+come late."""
 from __future__ import annotations
 
 import random
@@ -27,6 +28,7 @@ class Sizes:
     ACC_W: int
     K_MAX: int
     LAGGY: int
+    SEQUENTIAL: int
     FIFO_DEPTH: int
     LINE_W: int
 
@@ -37,6 +39,11 @@ class Sizes:
     def windows(self, chunks: int) -> int:
         """Windows of a column."""
         return -(-chunks // self.WINDOW)
+
+    @property
+    def steps(self) -> int:
+        """How often a window is walked."""
+        return self.T if self.SEQUENTIAL else 1
 
     @property
     def slots(self) -> int:
@@ -72,9 +79,10 @@ class Task:
                 inside = range(window * size, (window + 1) * size)
                 mask = sum(1 << (k - window * size) for k in inside if k in column)
                 self.masks.append({"data": mask, "last": int(last and window == windows - 1)})
-                self.empty += not any(k in column and self.words[k] for k in inside)
+                for seen in self.steps(sizes):
+                    self.empty += not any(k in column and self.words[k] & seen for k in inside)
             hit = [k for k in sorted(column) if self.words[k]]
-            self.matches += len(hit)
+            self.matches += sum(bool(self.words[k] & seen) for k in hit for seen in self.steps(sizes))
             self.corrections += sum(self.words[k] != full for k in hit) if sizes.LAGGY else 0
             data = 0
             for t in range(sizes.T):
@@ -91,6 +99,11 @@ class Task:
                 self.lines.append({"data": sum(w << (i * slot_w) for i, w in enumerate(line)),
                                    "last": int(first + sizes.slots >= len(weights))})
         return self
+
+    @staticmethod
+    def steps(sizes: Sizes) -> list[int]:
+        """The bits of a word that each walk over a window looks at."""
+        return [1 << t for t in range(sizes.T)] if sizes.SEQUENTIAL else [(1 << sizes.T) - 1]
 
     @property
     def nnz(self) -> int:
@@ -364,11 +377,16 @@ async def early(dut: Any) -> None:
         assert events.count["wait"] - waits == int(bool(sizes.LAGGY and whole))
     at = loop.cycle
     rows.allowed = chunks
-    await loop.until(lambda: bool(sink.items), 20)
+    await loop.until(lambda: bool(sink.items), 20 + 4 * sizes.K_MAX * sizes.SEQUENTIAL)
     assert sink.items == task.sums and not events.errors
     # written in cycle `at`, the window is there for LAGGY and the row for FAST in the next one, in which it is read; each chunk has a match
     last = chunks - (sizes.windows(chunks) - 1) * sizes.WINDOW
-    assert masks.taken[-1] == at + 2 + (0 if sizes.LAGGY else chunks - last)
+    if sizes.SEQUENTIAL:   # turned into planes, two cycles and then a group a cycle, and walked a timestep a cycle behind that
+        group = min(sizes.SLICE_W, sizes.CHUNK_W >> (sizes.T - 1).bit_length())
+        turned, walked = sizes.CHUNK_W * sizes.WINDOW // group, sizes.T - 1 + sizes.WINDOW
+        assert masks.taken[-1] == at + 2 + turned + sizes.T + last + (sizes.windows(chunks) - 1) * max(turned, walked)
+    else:
+        assert masks.taken[-1] == at + 2 + (0 if sizes.LAGGY else chunks - last)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
@@ -378,8 +396,8 @@ async def fills_up(dut: Any, pace: int) -> None:
     loop, sizes = Loop(dut), Sizes.of(dut)
     chunks = 1 if pace == 1 else sizes.K_MAX // sizes.CHUNK_W
     await loop.reset()
-    # F2, F3, F4, the finished sum and the stage in front; LAGGY: FIFO, and C1 if columns follow each other at once
-    places = 5 + (sizes.FIFO_DEPTH + (pace == 1) if sizes.LAGGY else 0)
+    # F2, F3, F4, the finished sum and the stage in front; LAGGY: FIFO, and C1 if columns follow each other at once; SEQUENTIAL: F5
+    places = 5 + (sizes.FIFO_DEPTH + (pace == 1) if sizes.LAGGY else sizes.SEQUENTIAL)
     task = Task([1] * (chunks * sizes.CHUNK_W), [{}] * (places + 4)).build(sizes, chunks)
     sink, events, rows = agents(dut, loop, sizes, [task], chunks)
     masks = next(a for a in loop.agents if isinstance(a, Source) and a.valid is dut.b_valid)
@@ -387,20 +405,20 @@ async def fills_up(dut: Any, pace: int) -> None:
     masks.queue.clear()
     sink.allow = lambda: gate[0]
     await loop.until(lambda: rows.complete[0], 8 * sizes.K_MAX)
-    for _ in range(5):
+    for _ in range(5 + sizes.K_MAX * sizes.SEQUENTIAL):
         await loop.step()
     assert events.trace[-1] == "stall_b"
     while todo:
         masks.queue.append(todo.pop(0))
         for _ in range(pace):
             await loop.step()
-    for _ in range(2 * places):
+    for _ in range(2 * places * sizes.steps):
         await loop.step()
     assert len(masks.taken) == places * sizes.windows(chunks)
     # the last one is in F2 and has not been issued
-    assert events.count["empty"] == places * sizes.windows(chunks) - 1 and events.trace[-1] == "blocked"
+    assert events.count["empty"] == places * sizes.windows(chunks) * sizes.steps - 1 and events.trace[-1] == "blocked"
     gate[0] = True
-    await loop.until(lambda: len(sink.items) == len(task.sums), 4 * (places + 4) * chunks + 20)
+    await loop.until(lambda: len(sink.items) == len(task.sums), 4 * (places + 4) * chunks * sizes.steps + 20)
     assert sink.items == task.sums and not events.errors
 
 
@@ -491,8 +509,12 @@ async def check_error(dut: Any, loop: Loop, sizes: Sizes, tasks: list[Task], chu
     _, events, _ = agents(dut, loop, sizes, tasks, chunks)
     masks = next(a for a in loop.agents if isinstance(a, Source) and a.valid is dut.b_valid)
     await loop.until(lambda: bool(events.errors), 4000)
-    at = masks.taken[chunk + sum(len(t.masks) for t in tasks[:bad])] + after
-    assert events.errors == [(at, bad)], f"errors {events.errors}, expected {at, bad}"
+    number = chunk + sum(len(t.masks) for t in tasks[:bad])
+    if sizes.SEQUENTIAL and after > 1:   # seen at the first timestep that shows it, and the window is taken with the last one
+        assert events.errors[0][1] == bad and number <= len(masks.taken) <= number + after, f"errors {events.errors}, expected of {bad}"
+    else:
+        at = masks.taken[number] + after
+        assert events.errors == [(at, bad)], f"errors {events.errors}, expected {at, bad}"
     for name in ("s", "b", "w"):
         getattr(dut, f"{name}_valid").value = 0
     dut.ld_valid.value = 0
@@ -554,13 +576,16 @@ async def reset_in_task(dut: Any) -> None:
 
 
 SMALL = {
-    "T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "K_MAX": 128, "LAGGY": 1, "FIFO_DEPTH": 4, "LINE_W": 128,
+    "T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "K_MAX": 128, "LAGGY": 1, "SEQUENTIAL": 0,
+    "FIFO_DEPTH": 4, "LINE_W": 128,
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
     "fast": {"LAGGY": 0},
     "chunk": {"WINDOW": 1, "K_MAX": 96},
     "wide": {"WINDOW": 4},
+    "sparten": {"LAGGY": 0, "SEQUENTIAL": 1},
+    "sparten narrow": {"T": 3, "LAGGY": 0, "SEQUENTIAL": 1, "WINDOW": 1, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 96},
     "narrow": {"T": 2, "WINDOW": 1, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 32, "FIFO_DEPTH": 2},
 }
 

@@ -21,6 +21,7 @@ FIRST = 1000 * int(os.environ.get("LOAS_SEED", "1"))
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
     "fast": {"LAGGY": 0, "CARRY": 0, "INDEX_RATE": 0, "WINDOW": 4},
+    "sparten": {"LAGGY": 0, "SEQUENTIAL": 1},
     "T16": {"T": 16, "NUM_TPPES": 3, "CHUNK_W": 64, "SLICE_W": 16, "AXI_W": 64, "WINDOW": 4, "INDEX_RATE": 8},
     "narrow": {"T": 1, "NUM_TPPES": 1, "WINDOW": 1, "WEIGHT_W": 4, "ACC_W": 12, "MEM_W": 16, "FIFO_DEPTH": 2, "OUTSTANDING": 2,
                "INDEX_RATE": 1},
@@ -40,7 +41,7 @@ def check_job(cfg: Config, job: Job, full: bool = True) -> Result:
     latency, stall = rng.choice([0, 1, 20, 200 if len(job.image) < 32_768 else 50]), rng.choice([0, 0, 10, 50, 90])
     result = run(build(cfg, len(job.image)), cfg, job.image, latency=latency, stall=stall, seed=seed,
                  max_cycles=20_000_000, watchdog=100_000)  # fmt: skip
-    where = f"{cfg.name} LAGGY={cfg.LAGGY}, {job}, latency {latency}, stall {stall} %"
+    where = f"{cfg.name} {cfg.engine}, {job}, latency {latency}, stall {stall} %"
     assert result.ok, f"{where}: {result.describe()}"
     report = compare(result.memory, job.network, job.spikes, job.golden, cfg)
     assert not report.mismatches, f"{where}: {report.mismatches} of {report.compared} differ:\n" + "\n".join(report.first)

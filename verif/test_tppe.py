@@ -21,8 +21,8 @@ from golden.config import Config, load
 from golden.fiber import compress_blocks, compress_rows, fiber_bytes, row_stride
 from lib.lockstep import STALLS, Loop, Pause, Sink, Source, param
 
-PARAMETERS = ("T", "CHUNK_W", "WINDOW", "SLICE_W", "WEIGHT_W", "ACC_W", "MEM_W", "K_MAX", "LAGGY", "FIFO_DEPTH", "LINE_W", "OUT_ENTRIES",
-              "NUM_SLOTS", "INDEX_RATE", "CARRY")  # fmt: skip
+PARAMETERS = ("T", "CHUNK_W", "WINDOW", "SLICE_W", "WEIGHT_W", "ACC_W", "MEM_W", "K_MAX", "LAGGY", "SEQUENTIAL", "FIFO_DEPTH", "LINE_W",
+              "OUT_ENTRIES", "NUM_SLOTS", "INDEX_RATE", "CARRY")  # fmt: skip
 TASK = ("a_addr", "y", "x", "a_addr2", "y2", "x2", "state", "params", "masks", "weights", "nnz", "cols", "slot", "out_addr")
 SUM = ("data", "bias", "threshold", "state", "state_addr", "last", "pool_first", "pool_last", "slot", "out_addr")
 STATES = ("match", "empty", "stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out", "idle")
@@ -235,11 +235,13 @@ def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, densit
                     data, int(bias[j]) & mem, int(threshold[j]) & mem, membrane, state_at, int(j == n - 1), int(place == 0),
                     int(place == pool[0] * pool[1] - 1), slot, out), strict=True)))  # fmt: skip
             windows = -(-chunks // cfg.WINDOW)
-            both = np.zeros((windows * cfg.window_w, n), np.bool_)
-            both[:k] = (words != 0)[:, None] & (weights != 0)
-            layer.matches += int(both.sum())
-            layer.corrections += int(both[:k][words != (1 << cfg.T) - 1].sum()) if cfg.LAGGY else 0
-            layer.empty += int((~both.reshape(windows, cfg.window_w, n).any(axis=1)).sum())
+            # with timesteps in sequence a match is a spike that meets a weight
+            for live in spikes.T != 0 if cfg.SEQUENTIAL else [words != 0]:
+                both = np.zeros((windows * cfg.window_w, n), np.bool_)
+                both[:k] = live[:, None] & (weights != 0)
+                layer.matches += int(both.sum())
+                layer.corrections += int(both[:k][words != (1 << cfg.T) - 1].sum()) if cfg.LAGGY else 0
+                layer.empty += int((~both.reshape(windows, cfg.window_w, n).any(axis=1)).sum())
     memory += random.randbytes(-len(memory) % cfg.line_bytes)
     return layer
 
@@ -564,7 +566,7 @@ async def random_joins(dut: Any) -> None:
 
 LONG = os.environ.get("LOAS_LONG") == "1"
 TINY = {"T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "MEM_W": 24, "K_MAX": 512, "LAGGY": 1,
-        "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, "INDEX_RATE": 4, "CARRY": 1}  # fmt: skip
+        "SEQUENTIAL": 0, "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, "INDEX_RATE": 4, "CARRY": 1}  # fmt: skip
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
     "chunk": {"WINDOW": 1},
@@ -574,6 +576,10 @@ VARIANTS: dict[str, dict[str, int]] = {
     "T1": {"T": 1, "WINDOW": 1, "SLICE_W": 32, "K_MAX": 32, "WEIGHT_W": 5, "ACC_W": 9, "MEM_W": 10, "OUT_ENTRIES": 64, "NUM_SLOTS": 2,
            "CARRY": 0, "INDEX_RATE": 0},
     "T3 fast": {"T": 3, "CHUNK_W": 128, "WINDOW": 1, "SLICE_W": 64, "K_MAX": 640, "LAGGY": 0, "ACC_W": 15, "OUT_ENTRIES": 64},
+    "sparten": {"LAGGY": 0, "SEQUENTIAL": 1, "LINE_W": 128},
+    "sparten T1": {"T": 1, "LAGGY": 0, "SEQUENTIAL": 1, "WINDOW": 1, "SLICE_W": 32, "K_MAX": 32, "WEIGHT_W": 4, "ACC_W": 9,
+                   "OUT_ENTRIES": 64, "CARRY": 0, "INDEX_RATE": 0},
+    "sparten T5": {"T": 5, "LAGGY": 0, "SEQUENTIAL": 1, "CHUNK_W": 64, "WINDOW": 4, "SLICE_W": 16, "K_MAX": 768, "OUT_ENTRIES": 128},
 }
 
 

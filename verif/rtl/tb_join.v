@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Test top: the inner join alone, front and back as in loas_tppe, with the RAMs of a row open for writing.
+// Test top: the inner join alone, front and back as in loas_tppe, or loas_sparten for both, with the RAMs of a row open for writing.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -14,6 +14,7 @@ module tb_join #(
     parameter integer ACC_W      = 16,
     parameter integer K_MAX      = 64,
     parameter integer LAGGY      = 1,
+    parameter integer SEQUENTIAL = 0,
     parameter integer FIFO_DEPTH = 4,
     parameter integer LINE_W     = 128,
     parameter integer CHUNK_AW   = K_MAX > CHUNK_W ? $clog2(K_MAX / CHUNK_W) : 1,
@@ -77,11 +78,6 @@ module tb_join #(
     wire [WINDOW*BASE_W-1:0]  mask_rd_base;
     wire [BASES_W-1:0]  base_rd_data;
     wire [BASE_W-1:0]   word_rd_index;
-    wire [T-1:0]        word_rd_data;
-
-    wire                e_valid, e_ready, e_match, e_col_last, e_task_last, e_bank;
-    wire [WEIGHT_W-1:0] e_weight;
-    wire [LOC_W-1:0]    e_loc;
 
     // chunk c of each window, and for FAST the words in front of it
     wire [CHUNK_AW-1:0] wr_chunk = mask_wr_addr[CHUNK_AW-1:0];
@@ -108,56 +104,100 @@ module tb_join #(
         .rd_en(base_rd_en), .rd_addr({base_rd_bank, base_rd_chunk}), .rd_data(base_rd_data)
     );
 
-    loas_ram #(.W(T), .DEPTH(2 << BASE_W)) word_ram_inst (
-        .clk(clk), .wr_en(word_wr_en), .wr_addr(word_wr_addr), .wr_data(word_wr_data),
-        .rd_en(word_rd_en), .rd_addr({word_rd_bank, word_rd_index}), .rd_data(word_rd_data)
-    );
-
-    loas_join #(
-        .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W),
-        .POS_W(POS_W), .LOC_W(LOC_W)
-    ) front_inst (
-        .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
-        .s_valid(s_valid), .s_ready(s_ready), .s_cols(s_cols), .s_start(s_start), .s_end(s_end),
-        .complete(complete), .ld_valid(ld_valid), .ld_bank(ld_bank), .ld_masks(ld_masks),
-        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
-        .mask_rd_base(mask_rd_base),
-        .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
-        .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),
-        .e_valid(e_valid), .e_ready(e_ready), .e_weight(e_weight), .e_match(e_match), .e_col_last(e_col_last),
-        .e_task_last(e_task_last), .e_bank(e_bank), .e_loc(e_loc),
-        .err(err), .err_bank(err_bank),
-        .ev_match(ev_match), .ev_empty(ev_empty), .ev_stall_a(ev_stall_a), .ev_stall_b(ev_stall_b),
-        .ev_stall_weight(ev_stall_weight), .ev_blocked(ev_blocked), .ev_idle(ev_idle)
-    );
+    // words by the chunk, as the row buffer keeps them
+    localparam integer WORD_W  = 1 << $clog2(T);
+    localparam integer WORDS   = CHUNK_W / WORD_W;
+    localparam integer WORDS_B = $clog2(WORDS);
 
     generate
-        if (LAGGY != 0) begin : gen_laggy
-            loas_join_laggy #(
-                .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
-                .FIFO_DEPTH(FIFO_DEPTH), .LOC_W(LOC_W)
-            ) back_inst (
-                .clk(clk), .rst(rst),
-                .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match), .s_col_last(e_col_last),
-                .s_task_last(e_task_last), .s_bank(e_bank), .s_loc(e_loc), .complete(complete),
-                .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk), .base_rd_data(base_rd_data),
-                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
+        if (SEQUENTIAL != 0) begin : gen_sequential
+            wire [CHUNK_W-1:0]  words;
+            wire [WORD_W+T-1:0] padded = {{WORD_W{1'b0}}, word_wr_data};
+            genvar i;
+            for (i = 0; i < WORDS; i = i + 1) begin : gen_word
+                loas_ram #(.W(WORD_W), .DEPTH(2 << (BASE_W - WORDS_B))) word_ram_inst (
+                    .clk(clk), .wr_en(word_wr_en && word_wr_addr[WORDS_B-1:0] == i), .wr_addr(word_wr_addr[BASE_W:WORDS_B]),
+                    .wr_data(padded[WORD_W-1:0]),
+                    .rd_en(word_rd_en), .rd_addr({word_rd_bank, word_rd_index[BASE_W-1:WORDS_B]}), .rd_data(words[i*WORD_W +: WORD_W])
+                );
+            end
+            loas_sparten #(
+                .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
+                .LINE_W(LINE_W), .POS_W(POS_W)
+            ) rival_inst (
+                .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
+                .s_valid(s_valid), .s_ready(s_ready), .s_cols(s_cols), .s_start(s_start), .s_end(s_end),
+                .complete(complete), .free(m_valid && m_ready && m_last),
+                .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
+                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_chunk(words),
+                .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
+                .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),
                 .m_valid(m_valid), .m_ready(m_ready), .m_sum(m_sum), .m_last(m_last),
-                .ev_wait(ev_wait), .ev_correction(ev_correction)
-            );
-        end else begin : gen_fast
-            loas_join_fast #(.T(T), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .LOC_W(LOC_W)) back_inst (
-                .clk(clk), .rst(rst),
-                .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match), .s_col_last(e_col_last),
-                .s_task_last(e_task_last), .s_bank(e_bank), .s_loc(e_loc),
-                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
-                .m_valid(m_valid), .m_ready(m_ready), .m_sum(m_sum), .m_last(m_last)
+                .err(err), .err_bank(err_bank),
+                .ev_match(ev_match), .ev_empty(ev_empty), .ev_stall_a(ev_stall_a), .ev_stall_b(ev_stall_b),
+                .ev_stall_weight(ev_stall_weight), .ev_blocked(ev_blocked), .ev_idle(ev_idle)
             );
             assign base_rd_en    = 1'b0;
             assign base_rd_bank  = 1'b0;
             assign base_rd_chunk = {CHUNK_AW{1'b0}};
             assign ev_wait       = 1'b0;
             assign ev_correction = 1'b0;
+        end else begin : gen_parallel
+            wire [T-1:0]        word_rd_data;
+            wire                e_valid, e_ready, e_match, e_col_last, e_task_last, e_bank;
+            wire [WEIGHT_W-1:0] e_weight;
+            wire [LOC_W-1:0]    e_loc;
+
+            loas_ram #(.W(T), .DEPTH(2 << BASE_W)) word_ram_inst (
+                .clk(clk), .wr_en(word_wr_en), .wr_addr(word_wr_addr), .wr_data(word_wr_data),
+                .rd_en(word_rd_en), .rd_addr({word_rd_bank, word_rd_index}), .rd_data(word_rd_data)
+            );
+
+            loas_join #(
+                .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W),
+                .POS_W(POS_W), .LOC_W(LOC_W)
+            ) front_inst (
+                .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
+                .s_valid(s_valid), .s_ready(s_ready), .s_cols(s_cols), .s_start(s_start), .s_end(s_end),
+                .complete(complete), .ld_valid(ld_valid), .ld_bank(ld_bank), .ld_masks(ld_masks),
+                .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
+                .mask_rd_base(mask_rd_base),
+                .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
+                .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),
+                .e_valid(e_valid), .e_ready(e_ready), .e_weight(e_weight), .e_match(e_match), .e_col_last(e_col_last),
+                .e_task_last(e_task_last), .e_bank(e_bank), .e_loc(e_loc),
+                .err(err), .err_bank(err_bank),
+                .ev_match(ev_match), .ev_empty(ev_empty), .ev_stall_a(ev_stall_a), .ev_stall_b(ev_stall_b),
+                .ev_stall_weight(ev_stall_weight), .ev_blocked(ev_blocked), .ev_idle(ev_idle)
+            );
+
+            if (LAGGY != 0) begin : gen_laggy
+                loas_join_laggy #(
+                    .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
+                    .FIFO_DEPTH(FIFO_DEPTH), .LOC_W(LOC_W)
+                ) back_inst (
+                    .clk(clk), .rst(rst),
+                    .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match), .s_col_last(e_col_last),
+                    .s_task_last(e_task_last), .s_bank(e_bank), .s_loc(e_loc), .complete(complete),
+                    .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk), .base_rd_data(base_rd_data),
+                    .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
+                    .m_valid(m_valid), .m_ready(m_ready), .m_sum(m_sum), .m_last(m_last),
+                    .ev_wait(ev_wait), .ev_correction(ev_correction)
+                );
+            end else begin : gen_fast
+                loas_join_fast #(.T(T), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .LOC_W(LOC_W)) back_inst (
+                    .clk(clk), .rst(rst),
+                    .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match), .s_col_last(e_col_last),
+                    .s_task_last(e_task_last), .s_bank(e_bank), .s_loc(e_loc),
+                    .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
+                    .m_valid(m_valid), .m_ready(m_ready), .m_sum(m_sum), .m_last(m_last)
+                );
+                assign base_rd_en    = 1'b0;
+                assign base_rd_bank  = 1'b0;
+                assign base_rd_chunk = {CHUNK_AW{1'b0}};
+                assign ev_wait       = 1'b0;
+                assign ev_correction = 1'b0;
+            end
         end
     endgenerate
 
