@@ -205,8 +205,8 @@ def result_of(one: Inputs, jobs: list[Job]) -> dict[str, Any]:
 
 def network_table(value: dict[str, Any], cfg: Config) -> Table:
     """A line for each layer of a network, from its part of result.json; fully connected ones apart."""
-    table = Table(title=escape(f"{value['name']}, {value['spikes']} spikes, on {cfg.name} ({'LAGGY' if cfg.LAGGY else 'FAST'}, "
-                               f"{cfg.NUM_TPPES} TPPEs, T = {cfg.T})"))  # fmt: skip
+    table = Table(title=escape(f"{value['name']}, {value['spikes']} spikes, on {cfg.name} ({cfg.engine}, "
+                               f"WINDOW = {cfg.WINDOW}, {cfg.NUM_TPPES} TPPEs, T = {cfg.T})"))  # fmt: skip
     table.add_column("layer", no_wrap=True)
     for name in ("M", "K", "N", "cycles", "matches", "floor", "ratio", "correct.", "empty", *(s[6:] for s in STALLS), "idle", "hits",
                  "misses", "fetches", "read B", "written B", "B / w", "mism."):  # fmt: skip
@@ -266,7 +266,9 @@ def run_all(jobs: list[Job], workers: int, console: Console, cfg: Config, progra
 @click.option("--network", "networks", multiple=True, help="Network of the shape file; may be repeated.  [default: all with a trace]")
 @click.option("--layers", multiple=True, help="These layers only, names with commas between; may be repeated.  [default: all]")
 @click.option("--config", "config", default="paper", show_default=True, help="Named configuration of spec/configs.toml.")
-@click.option("--mode", type=click.Choice(["laggy", "fast"]), help="Speculation with a laggy prefix sum, or two fast prefix sums.")
+@click.option("--mode", type=click.Choice(["laggy", "fast", "sparten"]),
+              help="Speculation with a laggy prefix sum, two fast ones, or SparTen-SNN.  [default: the configuration's]")  # fmt: skip
+@click.option("--window", type=int, help="WINDOW of the machine, chunks looked at together.  [default: the configuration's]")
 @click.option("--latency", type=LATENCY, default=20, show_default=True, help="Memory latency in cycles.")
 @click.option("--jobs", "workers", type=click.IntRange(1, 256), default=2, show_default=True, help="Simulations at a time.")
 @click.option("--seed", type=click.IntRange(0, (1 << 31) - 1), default=1, show_default=True, help="Of weights and synthetic spikes.")
@@ -281,6 +283,7 @@ def main(
     layers: tuple[str, ...],
     config: str,
     mode: str | None,
+    window: int | None,
     latency: int,
     workers: int,
     seed: int,
@@ -310,7 +313,8 @@ def main(
     try:
         prepare(result_file)
         cfg = load(config)
-        cfg = cfg.override(LAGGY=int(mode == "laggy")) if mode else cfg
+        cfg = cfg.override(LAGGY=int(mode == "laggy"), SEQUENTIAL=int(mode == "sparten")) if mode else cfg
+        cfg = cfg.override(WINDOW=window) if window is not None else cfg
         if data is not None and not data.is_dir():
             raise LoasError(f"--data {data} is not legal: must be a folder of traces")
         chosen = choose(read_shapes(shapes), networks, layers, str(shapes))
@@ -351,8 +355,9 @@ def main(
             console.print(network_table(value, cfg))
         console.print("empty, a, b, weight, laggy, out, idle: percent of all TPPE cycles; floor: matches / TPPEs; B / w: bytes of "
                       "weights and their places by nonzero weights", markup=False)  # fmt: skip
-        result = {"config": cfg.name, "laggy": bool(cfg.LAGGY), "simulator": "verilator", "memory_latency": latency, "seed": seed,
-                  "jobs": workers, "machine": machine(), **{f"{key}_seconds": value for key, value in seconds.items()}, **both,
+        result = {"config": cfg.name, "laggy": bool(cfg.LAGGY), "engine": cfg.engine, "window": cfg.WINDOW, "simulator": "verilator",
+                  "memory_latency": latency, "seed": seed, "jobs": workers, "machine": machine(),
+                  **{f"{key}_seconds": value for key, value in seconds.items()}, **both,
                   "networks": values}  # fmt: skip
         try:
             write_json(result_file, result)
@@ -364,7 +369,8 @@ def main(
                       f"comparison {seconds['simulation']:.1f} s; written: {result_file}", markup=False)  # fmt: skip
     if any(job.faults or job.record.get("mismatches", 1) for job in jobs):
         again = [f"--network {name}" for name in dict.fromkeys(job.network.name for job in jobs)]
-        again += [f"--layers {text}" for text in layers] + ([f"--mode {mode}"] if mode else []) + (["--synthetic"] if synthetic else [])
+        again += [f"--layers {text}" for text in layers] + ([f"--mode {mode}"] if mode else [])
+        again += ([f"--window {window}"] if window is not None else []) + (["--synthetic"] if synthetic else [])
         again += [f"--config {config}", f"--latency {latency}", f"--seed {seed}"]
         again += ([f"--shapes {shapes}"] if shapes != SHAPES else []) + ([f"--data {data}"] if data else [])
         console.print(f"repeat with: python -m scripts.nets {' '.join(again)}", markup=False)

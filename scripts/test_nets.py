@@ -106,9 +106,10 @@ def test_layers_run_and_are_compared(folder: Path) -> None:
 
 def check_schema(result: dict[str, Any], cfg: Config) -> None:
     seconds = {f"{name}_seconds" for name in ("packing", "golden", "build", "simulation", "wall")}
-    assert set(result) == seconds | {"config", "laggy", "simulator", "memory_latency", "seed", "jobs", "machine", "cycles", "compared",
-                                     "mismatches", "networks"}  # fmt: skip
+    assert set(result) == seconds | {"config", "laggy", "engine", "window", "simulator", "memory_latency", "seed", "jobs", "machine",
+                                     "cycles", "compared", "mismatches", "networks"}  # fmt: skip
     assert (result["config"], result["laggy"], result["memory_latency"], result["mismatches"]) == ("tiny", True, 3, 0)
+    assert (result["engine"], result["window"]) == ("LAGGY", cfg.WINDOW)
     (network,) = result["networks"]
     assert (network["T"], network["spikes"], network["trace"]) == (4, "synthetic", None)
     layers = {layer["name"]: layer for layer in network["layers"]}
