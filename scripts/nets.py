@@ -141,6 +141,32 @@ def inputs(network: NetworkShape, data: Path, seed: int, synthetic: bool, say: C
     return Inputs(network, SYNTHETIC, synthetic_maps(network, seed, sources))
 
 
+def make_jobs(found: list[Inputs], seed: int, cfg: Config, took: Callable[[str, float], float]) -> list[Job]:
+    """Packs all layers for a machine, with random weights from the seed, and runs the golden model.
+
+    Args:
+        found: Networks and their spikes.
+        seed: Of the weights.
+        cfg: The machine.
+        took: Called with "packing" or "golden" and when it began, by ``time.perf_counter``; returns the time now.
+
+    Raises:
+        LoasError: A layer does not fit the machine.
+    """
+    jobs = []
+    for one in found:
+        for layer in one.network.layers:
+            net = Network(f"{one.network.name}.{layer.name}", cfg.T, [random_layer(layer, seed, one.network.name, cfg)])
+            spikes = layer.rows(one.maps[layer.source])
+            clock = time.perf_counter()
+            image = write_image(net, spikes, cfg)
+            clock = took("packing", clock)
+            golden = net.run(spikes)
+            took("golden", clock)
+            jobs.append(Job(one.network, layer, net, spikes, golden, image, parse_layout(image, cfg)))
+    return jobs
+
+
 def weight_bytes(layout: Layout) -> int:
     """Bytes of the weights of the only layer's B and of their places, with padding; without bias and threshold."""
     lay, cfg = layout.layers[0], layout.cfg
@@ -322,16 +348,7 @@ def main(
             if shape.T != cfg.T:
                 raise LoasError(f"{shapes}: {shape.name}: T = {shape.T} is not legal: must be {cfg.T}, that of configuration {cfg.name}")
         found = [inputs(shape, data or DATA, seed, synthetic, lambda text: console.print(text, markup=False)) for shape in chosen]
-        for one in found:
-            for layer in one.network.layers:
-                net = Network(f"{one.network.name}.{layer.name}", cfg.T, [random_layer(layer, seed, one.network.name, cfg)])
-                spikes = layer.rows(one.maps[layer.source])
-                clock = time.perf_counter()
-                image = write_image(net, spikes, cfg)
-                clock = took("packing", clock)
-                golden = net.run(spikes)
-                took("golden", clock)
-                jobs.append(Job(one.network, layer, net, spikes, golden, image, parse_layout(image, cfg)))
+        jobs = make_jobs(found, seed, cfg, took)
         clock = time.perf_counter()
         program = build(cfg, max(len(job.image) for job in jobs), say=console.print)
         clock = took("build", clock)
