@@ -63,6 +63,7 @@ class Task:
     masks: list[dict[str, int]] = field(default_factory=list)
     lines: list[dict[str, int]] = field(default_factory=list)
     sums: list[dict[str, int]] = field(default_factory=list)
+    spikes: list[int] = field(default_factory=list)   # SEQUENTIAL: of each match its place among the spikes of window and timestep
     matches: int = 0
     corrections: int = 0
     empty: int = 0
@@ -80,7 +81,10 @@ class Task:
                 mask = sum(1 << (k - window * size) for k in inside if k in column)
                 self.masks.append({"data": mask, "last": int(last and window == windows - 1)})
                 for seen in self.steps(sizes):
-                    self.empty += not any(k in column and self.words[k] & seen for k in inside)
+                    spikes = [k for k in inside if k < len(self.words) and self.words[k] & seen]
+                    found = [place for place, k in enumerate(spikes) if k in column]
+                    self.empty += not found
+                    self.spikes += found
             hit = [k for k in sorted(column) if self.words[k]]
             self.matches += sum(bool(self.words[k] & seen) for k in hit for seen in self.steps(sizes))
             self.corrections += sum(self.words[k] != full for k in hit) if sizes.LAGGY else 0
@@ -230,6 +234,7 @@ class Events:
         self.count = dict.fromkeys(self.signals, 0)
         self.trace: list[str] = []
         self.errors: list[tuple[int, int]] = []   # cycle, bank
+        self.spikes: list[int] = []   # places in A
 
     def drive(self) -> None:
         """Drives nothing."""
@@ -242,6 +247,8 @@ class Events:
         assert "wait" not in high or self.dut.complete.value != 3, f"ev_wait in cycle {cycle}, and both rows are complete"
         for name in high:
             self.count[name] += 1
+        if self.dut.spike_valid.value == 1:
+            self.spikes.append(int(self.dut.spike.value))
         assert self.dut.err.value.is_resolvable, f"err is unknown in cycle {cycle}"
         if self.dut.err.value == 1:
             self.errors.append((cycle, int(self.dut.err_bank.value)))
@@ -297,6 +304,7 @@ async def run_tasks(dut: Any, loop: Loop, sizes: Sizes, tasks: list[Task], chunk
     assert len(sink.items) == len(expected) and events.count["wait"] == waits
     want_work = [sum(getattr(t, name) for t in tasks) for name in ("matches", "corrections", "empty")]
     assert [events.count[name] for name in ("match", "correction", "empty")] == want_work
+    assert not sizes.SEQUENTIAL or events.spikes == [place for t in tasks for place in t.spikes], "prefix sum over A"
     assert events.trace[-1] == "idle" and not events.errors
     dut.ld_valid.value = 0
     return events

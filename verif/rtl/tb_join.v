@@ -63,7 +63,9 @@ module tb_join #(
     output wire                               ev_blocked,
     output wire                               ev_idle,
     output wire                               ev_wait,
-    output wire                               ev_correction
+    output wire                               ev_correction,
+    output wire                               spike_valid,    // SEQUENTIAL: a match goes to its sum, with what nobody reads:
+    output wire [$clog2(WINDOW*CHUNK_W+1)-1:0] spike          // its place by the prefix sum over A
 );
 
     localparam integer SLICE_AW = CHUNK_W > SLICE_W ? $clog2(CHUNK_W / SLICE_W) : 1;
@@ -142,7 +144,11 @@ module tb_join #(
             assign base_rd_chunk = {CHUNK_AW{1'b0}};
             assign ev_wait       = 1'b0;
             assign ev_correction = 1'b0;
+            assign spike_valid   = rival_inst.add_valid && rival_inst.add_ready && rival_inst.add_match;
+            assign spike         = rival_inst.unused_spike;
         end else begin : gen_parallel
+            assign spike_valid = 1'b0;
+            assign spike       = {$clog2(WINDOW*CHUNK_W+1){1'b0}};
             wire [T-1:0]        word_rd_data;
             wire                e_valid, e_ready, e_match, e_col_last, e_task_last, e_bank;
             wire [WEIGHT_W-1:0] e_weight;
