@@ -4,6 +4,7 @@
 come late."""
 from __future__ import annotations
 
+import os
 import random
 from dataclasses import dataclass, field
 from typing import Any
@@ -583,6 +584,7 @@ async def reset_in_task(dut: Any) -> None:
         await run_tasks(dut, loop, sizes, [random_task(sizes, chunks, 3) for _ in range(2)], chunks)
 
 
+LONG = os.environ.get("LOAS_LONG") == "1"
 SMALL = {
     "T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "K_MAX": 128, "LAGGY": 1, "SEQUENTIAL": 0,
     "FIFO_DEPTH": 4, "LINE_W": 128,
@@ -592,13 +594,19 @@ VARIANTS: dict[str, dict[str, int]] = {
     "fast": {"LAGGY": 0},
     "chunk": {"WINDOW": 1, "K_MAX": 96},
     "wide": {"WINDOW": 4},
-    "sparten": {"LAGGY": 0, "SEQUENTIAL": 1},
+    "sparten": {"LAGGY": 0, "SEQUENTIAL": 1, "T": 3, "WINDOW": 1, "K_MAX": 64},
+    "sparten wide": {"LAGGY": 0, "SEQUENTIAL": 1},
     "sparten narrow": {"T": 3, "LAGGY": 0, "SEQUENTIAL": 1, "WINDOW": 1, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 96},
     "narrow": {"T": 2, "WINDOW": 1, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 32, "FIFO_DEPTH": 2},
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+# the rival runs on Verilator in the whole machine
+RUNS = [(sim, v) for sim in ("icarus", "verilator") for v in VARIANTS
+        if LONG or not v.startswith("sparten") or (sim, v) == ("icarus", "sparten")]
+
+
+@pytest.mark.parametrize("sim, variant", RUNS)
 def test_join(sim: str, variant: str) -> None:
     from lib.sim import ROOT, run
 

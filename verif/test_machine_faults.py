@@ -615,6 +615,8 @@ async def hang_while_draining(dut) -> None:  # type: ignore[no-untyped-def]
 
 
 VARIANTS: dict[str, dict[str, int]] = {"tiny": {}, "fast": {"LAGGY": 0}}
+if os.environ.get("LOAS_LONG") == "1":
+    VARIANTS["sparten"] = {"LAGGY": 0, "SEQUENTIAL": 1}
 SEEDS = max(1, int(os.environ.get("LOAS_SEEDS", "40")) // 40)
 FIRST = int(os.environ.get("LOAS_SEED", "1"))
 

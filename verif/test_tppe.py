@@ -583,8 +583,11 @@ VARIANTS: dict[str, dict[str, int]] = {
 }
 
 
-# the larger ones take a minute under Icarus
-@pytest.mark.parametrize("sim, variant", [("verilator", v) for v in VARIANTS] + [("icarus", v) for v in ("laggy", "fast", "T1")])
+# the larger ones take a minute under Icarus; those of the rival are in the join's test and in the whole machine's
+RUNS = [("verilator", v) for v in VARIANTS] + [("icarus", v) for v in ("laggy", "fast", "T1", "sparten")]
+
+
+@pytest.mark.parametrize("sim, variant", [run for run in RUNS if LONG or not run[1].startswith("sparten")])
 def test_tppe(sim: str, variant: str) -> None:
     from lib.sim import run
 
