@@ -192,6 +192,20 @@ def test_an_error_of_the_machine_leaves_no_result(folder: Path, monkeypatch: pyt
     assert done.exit_code == 1 and "error: tiny* LAGGY = 0" in done.output
 
 
+def test_the_engine_and_its_window_are_chosen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def builds(cfg: Config, size: int, **more: object) -> Path:
+        raise simulate.SimulationError(f"{cfg.engine}, {cfg.LAGGY} {cfg.SEQUENTIAL}, window {cfg.WINDOW}")
+
+    monkeypatch.setattr(nets, "build", builds)
+    for arguments, text in {
+        (): "LAGGY, 1 0, window 2", ("--mode", "fast"): "FAST, 0 0, window 2", ("--window", "4"): "LAGGY, 1 0, window 4",
+        ("--mode", "sparten", "--window", "1"): "SPARTEN, 0 1, window 1",
+    }.items():  # fmt: skip
+        assert f"error: {text}" in call(folder, *arguments).output
+    done = call(folder, "--window", "3")
+    assert done.exit_code == 2 and "WINDOW = 3 is not legal: must be a power of two, 1 to 4" in done.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
