@@ -495,7 +495,9 @@ async def errors(dut: Any) -> None:
                                      index=index)
                 first = layer.tasks[0]
                 places = first["cols"] * -(-layer.chunks // cfg.WINDOW) * cfg.window_w
-                if first["cols"] > 1 and places / 255 < first["nnz"] > 1 and layer.memory[first["a_addr"]]:
+                # a chunk of no weights at the end of the last window may be left out, and nothing is wrong
+                unseen = name == "a mask chunk too few" and not any(layer.memory[first["weights"] - chunk : first["weights"]])
+                if first["cols"] > 1 and places / 255 < first["nnz"] > 1 and layer.memory[first["a_addr"]] and not unseen:
                     break
             layer.memory += bytes(8 * cfg.line_bytes)
             fault(layer)
