@@ -268,9 +268,10 @@ def simulate(block: Block, number: int, folder: Path, fresh: bool, console: Cons
         env = {"LOAS_TARGET": block.test, "LOAS_MUTANTS": str(number), "LOAS_JOURNAL": str(journal.path), **block.env,
                **{f"LOAS_PARAM_{k}": str(v) for k, v in block.small.items()},
                "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")])}
-        # a fault may close a loop, which --converge-limit stops, and the nets of the netlist have no names of their own
+        # Of the netlist only: a fault may close a loop, which --converge-limit stops, and Yosys writes `!` of vectors.
         waiver = folder / "mutants.vlt"
-        waiver.write_text('`verilator_config\nlint_off -rule UNOPTFLAT -file "*/mutants.v"\n')
+        rules = "".join(f'lint_off -rule {rule} -file "*/mutants.v"\n' for rule in ("UNOPTFLAT", "WIDTHTRUNC"))
+        waiver.write_text("`verilator_config\n" + rules)
         runner.build(sources=[folder / "mutants.v"], hdl_toplevel=block.top, build_dir=folder / "sim", always=True,
                      build_args=[str(waiver), "-O3", "--converge-limit", "1000", "-CFLAGS", "-O1"],
                      timescale=("1ns", "1ps"), log_file=folder / "build.log")
