@@ -1,39 +1,228 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright LoAS contributors
-"""The cycle model of LoAS itself (draft: windows and hand-out only)."""
+"""The cycle model of LoAS itself: the machine of rtl/, event by event.
+
+Modes:
+
+* ``laggy``: speculation, and the sums of a row of A by a laggy prefix sum (LAGGY = 1).
+* ``fast``: two fast prefix sums, T accumulators, no speculation (LAGGY = 0).
+* ``wait``: one fast and one laggy prefix sum without speculation: nothing is accumulated before the row's sums are there. They are made once
+  for a row, as in LAGGY, so only the first row of a TPPE, and rows that are loaded slower than the one before is joined, show it.
+* ``chunk``: the same without the table of a row: the laggy prefix sum starts anew for each chunk with a match, and its
+  CHUNK_W / SLICE_W cycles are waited for before the chunk's first accumulation. It is what the paper's speculation hides in the
+  paper's own arrangement of a TPPE.
+
+What it assumes is what the RTL does; :mod:`golden.rivals.engine` steps the registers that decide when something happens. Left out: errors,
+stalls of the memory beyond its latency, and what the control reads before a layer begins (its counters do not count that either).
+"""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
+from golden import fiber, index_code
 from golden.config import Config
-from golden.layout import choose_tiling
+from golden.fiber import align
+from golden.layer import rows_out
+from golden.layout import BLOCK_BYTES, choose_tiling
+from golden.rivals import engine
 from golden.rivals.cost import Cost
-from golden.rivals.join import tasks
-from golden.rivals.memory import check, finish, hand_out, output_bytes, weight_bytes
-from golden.rivals.work import Work, pack_bits
+from golden.rivals.memory import check
+from golden.rivals.work import Work, WorkError, need
+
+Ints = npt.NDArray[np.int64]
+MODES = ("laggy", "fast", "wait", "chunk")
+
+
+def windows(mask: npt.NDArray[np.bool_], cfg: Config) -> npt.NDArray[np.uint64]:
+    """(rows, K) masks as (rows, windows, words): the windows of the inner join, each in whole 64-bit words."""
+    rows, k = mask.shape
+    count, width = -(-k // cfg.window_w), -(-cfg.window_w // 64) * 64
+    wide = np.zeros((rows, count * cfg.window_w), np.bool_)
+    wide[:, :k] = mask
+    apart = np.zeros((rows, count, width), np.bool_)
+    apart[:, :, : cfg.window_w] = wide.reshape(rows, count, cfg.window_w)
+    packed = np.packbits(apart, axis=2, bitorder="little")
+    return np.ascontiguousarray(packed).view(np.uint64)
+
+
+def output_pixels(work: Work) -> tuple[Ints, Ints]:
+    """(rows, pool) the pixels of each output row, and (rows,) cycles beyond one that the row walk takes to the next."""
+    layer = work.layer
+    if layer.pool is None or layer.conv is None:
+        return np.arange(work.M).reshape(-1, 1), np.zeros(work.M, np.int64)
+    (ph, pw), h, w = layer.pool, layer.conv.out_h, layer.conv.out_w
+    pixels = np.arange(work.M).reshape(-1, h // ph, ph, w // pw, pw).transpose(0, 1, 3, 2, 4).reshape(-1, ph * pw)
+    line_end = np.arange(len(pixels)) % (w // pw) == w // pw - 1
+    return np.ascontiguousarray(pixels), np.where(line_end, pw + (ph - 1) * w, pw).astype(np.int64) - 1
+
+
+def under_kernel(work: Work, bases: list[int], cfg: Config) -> tuple[Ints, Ints, Ints]:
+    """(M, taps) line of the fiber under each tap (-1: outside), its words, and (taps,) slices of each."""
+    lines, words, slices = [], [], []
+    for stored, conv, base in zip(work.maps, work.layer.operands, bases, strict=True):
+        channels = stored.shape[1]
+        count = np.count_nonzero(stored, axis=1).astype(np.int64)
+        at = base + np.arange(len(stored), dtype=np.int64) * fiber.row_stride(channels, cfg)
+        if conv is None:
+            place, inside = np.arange(work.M)[:, None], np.ones((work.M, 1), np.bool_)
+        else:
+            image, pixel = np.divmod(np.arange(work.M), conv.pixels_out)
+            y, x = np.divmod(pixel, conv.out_w)
+            y = (y * conv.stride_y - conv.pad_top)[:, None, None] + np.arange(conv.kh)[:, None]
+            x = (x * conv.stride_x - conv.pad_left)[:, None, None] + np.arange(conv.kw)
+            ok = (y >= 0) & (y < conv.in_h) & (x >= 0) & (x < conv.in_w)
+            place = np.where(ok, (image[:, None, None] * conv.in_h + y) * conv.in_w + x, 0).reshape(work.M, -1)
+            inside = ok.reshape(work.M, -1)
+        lines.append(np.where(inside, at[place] // cfg.line_bytes, -1))
+        words.append(np.where(inside, count[place], 0))
+        slices.append(np.full(place.shape[1], -(-channels // cfg.SLICE_W), np.int64))
+    return np.concatenate(lines, axis=1), np.concatenate(words, axis=1), np.concatenate(slices)
+
+
+def strings(packed: npt.NDArray[np.uint8], table: list[tuple[int, int, int, int]], window_w: int) -> tuple[Ints, list[int], list[int]]:
+    """The window of every byte of the index strings of a layer; bytes of each string, and where it begins."""
+    parts, sizes, starts, at = [], [], [], 0
+    for _, places, weights, nnz in table:
+        string = packed[places:weights]
+        string = string[: index_code.used(np.ascontiguousarray(string), nnz)]
+        end = np.cumsum(string + (string != index_code.ESCAPE).astype(np.int64)) - 1
+        parts.append(end // window_w)
+        sizes.append(len(string))
+        starts.append(at)
+        at += len(string)
+    return np.concatenate([*parts, np.zeros(8, np.int64)]), sizes, starts
+
+
+def simulate(
+    work: Work, cfg: Config, latency: int, *, laggy: bool, early: bool, speculate: bool, steps: int = 1, hold: int = 0,
+    carry_in: bool = False, carry_out: bool = False,
+) -> tuple[dict[str, int], dict[str, int]]:  # fmt: skip
+    """Runs a layer of at most cfg.T timesteps on the engine.
+
+    Args:
+        work: The layer and its spikes.
+        cfg: The machine.
+        latency: Of the memory.
+        laggy: Sums of a row by a laggy prefix sum.
+        early: The join begins on the first masks of a row.
+        speculate: Matches go on while their row is loaded.
+        steps: Timesteps that each window is gone through, one by one; 1: all at once.
+        hold: Cycles that each chunk with a match waits.
+        carry_in, carry_out: Membranes are read, written.
+
+    Returns:
+        Counters of :data:`engine.COUNTERS`, and bytes of what is stored: ``A``, ``weights``, ``places``, ``records``, ``out``.
+
+    Raises:
+        WorkError: The layer does not fit the machine.
+    """
+    layer = work.layer
+    words, nonzero = work.pad(cfg.SLICE_W)
+    m = rows_out(layer, len(work.maps[0]))
+    need(words.shape[1] <= cfg.K_MAX, cfg, "K", words.shape[1], f"1 to K_MAX = {cfg.K_MAX}")
+    need(layer.n <= cfg.K_MAX, cfg, "N", layer.n, f"1 to K_MAX = {cfg.K_MAX}")
+    carries = carry_in or carry_out
+    cols, tile = choose_tiling(layer, m, cfg, carries)
+    mask = nonzero.view(np.int8)
+    packed, table, index = fiber.compress_blocks(mask, layer.bias, layer.threshold, cols, cfg)
+    line = cfg.line_bytes
+
+    # where things lie, in the order of golden.image.write_image
+    at = align(align(64, max(64, line)) + 64, line)
+    place = {"table": at}
+    at = align(at + BLOCK_BYTES * len(table), line)
+    place["b_base"] = at
+    at = place["b_end"] = at + align(packed.size, line)
+    bases = []
+    for stored in work.maps:
+        bases.append(at)
+        at = align(at + len(stored) * fiber.row_stride(stored.shape[1], cfg), line)
+    place["a_end"] = at
+    place["out_base"] = at
+    place["out_stride"] = fiber.readout_stride(layer.n, cfg) if layer.readout else fiber.row_stride(layer.n, cfg)
+    place["state"] = align(at + m * place["out_stride"], line)
+    place["state_stride"] = align(4 * layer.n, line)
+
+    code, sizes, starts = strings(packed, table, cfg.window_w) if index else (np.zeros(8, np.int64), [0] * len(table), [0] * len(table))
+    blk = np.array([(place["b_base"] + p, place["b_base"] + q, place["b_base"] + w, nnz, min(cols, layer.n - i * cols), sizes[i], starts[i])
+                    for i, (p, q, w, nnz) in enumerate(table)], np.int64)  # fmt: skip
+    if steps == 1:
+        a = windows(words != 0, cfg)[None]
+    else:
+        a = np.stack([windows((words >> t & 1).astype(np.bool_), cfg) for t in range(steps)])
+    b = windows(np.ascontiguousarray(nonzero.T), cfg)
+    entries = cfg.entries_per_row(layer.n, layer.readout)
+    entry_words = np.zeros((m, entries), np.int64)
+    if not layer.readout:
+        live = np.zeros((m, entries * cfg.SLICE_W), np.int64)
+        live[:, : layer.n] = work.output_words != 0
+        entry_words = live.reshape(m, entries, cfg.SLICE_W).sum(axis=2)
+    pixels, skips = output_pixels(work)
+    pix_line, pix_words, tap_slices = under_kernel(work, bases, cfg)
+    done = engine.run(
+        engine.Parameters(
+            NUM_TPPES=cfg.NUM_TPPES, T=cfg.T, CHUNK_W=cfg.CHUNK_W, WINDOW=cfg.WINDOW, SLICE_W=cfg.SLICE_W, LAGGY=int(laggy),
+            EARLY=int(early), SPECULATE=int(speculate), STEPS=steps, HOLD=hold, FIFO_DEPTH=cfg.FIFO_DEPTH, INDEX_RATE=cfg.INDEX_RATE,
+            CARRY=cfg.CARRY, LINE_BYTES=line, BEATS=cfg.LINE_W // cfg.AXI_W, AXI_BYTES=cfg.AXI_W // 8, NUM_BANKS=cfg.NUM_BANKS,
+            NUM_WAYS=cfg.NUM_WAYS, NUM_SETS=cfg.NUM_SETS, OUTSTANDING=cfg.OUTSTANDING, NUM_SLOTS=cfg.NUM_SLOTS, WORD_W=cfg.word_w,
+            WSLOT_W=cfg.wslot_w, K_MAX=cfg.K_MAX, latency=latency, rows=m, pool=layer.pool_size, taps=len(tap_slices),
+            many=int(len(tap_slices) > 1), blocks=len(table), block_cols=cols, tile_rows=tile, entries=entries,
+            chunks=cfg.num_chunks(words.shape[1]), readout=int(layer.readout), index=int(index), carry_in=int(carry_in),
+            carry_out=int(carry_out), max_cycles=1 << 40, **place,
+        ),
+        pixels, pix_line, pix_words, tap_slices, a, b, blk, code, entry_words, skips,
+    )  # fmt: skip
+    counters = dict(zip(engine.COUNTERS, done.tolist(), strict=True))
+    if counters["cycles"] < 0:
+        raise WorkError(f"{layer.name}: the model of {cfg.name} did not come to an end")
+    weights = sum(-(-nnz * cfg.wslot_w // 8) for _, _, _, nnz in table)
+    records = sum(q - p for p, q, _, _ in table)
+    stored = {"weights": weights, "records": records, "places": sum(w - q for _, q, w, _ in table), "blocks": packed.size}
+    return counters, stored
 
 
 def estimate(work: Work, cfg: Config, latency: int = 20, *, mode: str = "laggy") -> Cost:
-    """What a layer costs on LoAS."""
+    """What a layer costs on LoAS.
+
+    Args:
+        work: The layer and its spikes; more timesteps than cfg.T run in chunks of cfg.T, which needs CARRY.
+        cfg: The machine; its LAGGY does not matter.
+        latency: Of the memory.
+        mode: One of :data:`MODES`.
+
+    Raises:
+        WorkError: The layer does not fit the machine.
+    """
     check(work, cfg, latency)
-    return join(work, cfg, latency, f"loas-{mode}", 1)
+    if mode not in MODES:
+        raise WorkError(f"mode = {mode!r} is not legal: must be one of {', '.join(MODES)}")
+    need(work.T <= cfg.T or cfg.CARRY == 1, cfg, "T", work.T, f"1 to {cfg.T}: CARRY is 0")
+    parts = work.chunks(cfg.T)
+    costs = []
+    for i, part in enumerate(parts):
+        counters, stored = simulate(
+            part, cfg, latency, laggy=mode != "fast", early=mode == "laggy", speculate=mode == "laggy",
+            hold=cfg.CHUNK_W // cfg.SLICE_W if mode == "chunk" else 0, carry_in=i > 0, carry_out=i + 1 < len(parts),
+        )  # fmt: skip
+        costs.append(cost(f"loas-{mode}", part, cfg, counters, stored, mode))
+    total = costs[0]
+    for one in costs[1:]:
+        total = total + one
+    return total
 
 
-def join(work: Work, cfg: Config, latency: int, name: str, steps: int) -> Cost:
-    """The inner join of all words (``steps`` = 1) or of each timestep."""
-    words, nonzero = work.pad(cfg.SLICE_W)
-    cols, tile = choose_tiling(work.layer, work.rows_out, cfg)
-    width = -(-words.shape[1] // max(64, cfg.window_w)) * max(64, cfg.window_w)
-    masks = [words != 0] if steps == 1 else [(words >> t & 1).astype(bool) for t in range(steps)]
-    a = np.stack([pack_bits(mask, width) for mask in masks])
-    out = tasks(a, pack_bits(nonzero.T, width), max(1, cfg.window_w // 64), cols).sum(axis=0)
-    span, busy = hand_out(out.sum(axis=2).ravel(), cfg.NUM_TPPES)
-    matches, empty = (int(v) for v in out.sum(axis=(0, 1)))
-    stored, places = weight_bytes(work, cfg)
-    spike_bytes = sum(int(np.count_nonzero(words)) for words in work.maps) * work.T // 8
-    mask_bytes = sum(words.size for words in work.maps) * (1 if steps == 1 else work.T) // 8
-    ops = {"accumulate": matches, "prefix_fast": matches, "window": matches + empty, "neuron": work.M * work.N * work.T}
-    onchip = {"A": spike_bytes, "B": stored * work.M, "meta": places * work.M, "C": output_bytes(work)}
-    return finish(name, cfg, latency, {"matches": matches, "empty_chunks": empty}, span, ops, onchip,
-                  {"A": spike_bytes, "B": stored, "meta": places + mask_bytes}, {"C": output_bytes(work)})  # fmt: skip
+def cost(name: str, work: Work, cfg: Config, counters: dict[str, int], stored: dict[str, int], mode: str) -> Cost:
+    """Counters of the engine as a cost."""
+    kinds = ("matches", "empty_chunks", "stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out", "idle")
+    line = cfg.line_bytes
+    ops = {"accumulate": counters["matches"]}
+    onchip = {"A": counters["lines_row"] * line, "B": counters["lines_weights"] * line, "psum": counters["lines_state"] * line,
+              "meta": (counters["lines_params"] + counters["lines_masks"] + counters["lines_table"]) * line}  # fmt: skip
+    weights = counters["fills_b"] * line * stored["weights"] // max(1, stored["blocks"])
+    offchip = {"A": counters["fills_a"] * line, "B": weights,
+               "meta": counters["fills_b"] * line - weights + counters["fills_table"] * line,
+               "psum": counters["fills_state"] * line + counters["state_bytes_written"],
+               "C": counters["bytes_written"] - counters["state_bytes_written"]}  # fmt: skip
+    return Cost(name, cfg.NUM_TPPES, counters["cycles"], {kind: counters[kind] for kind in kinds}, ops, onchip, offchip)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from golden.config import Config
 from golden.rivals.cost import Cost
-from golden.rivals.loas import join
+from golden.rivals import loas
 from golden.rivals.memory import check
 from golden.rivals.work import Work
 
@@ -14,4 +14,4 @@ from golden.rivals.work import Work
 def estimate(work: Work, cfg: Config, latency: int = 20, *, passes: bool = False) -> Cost:
     """What a layer costs on SparTen-SNN."""
     check(work, cfg, latency)
-    return join(work, cfg, latency, "sparten-passes" if passes else "sparten", work.T)
+    return loas.estimate(work, cfg, latency)
