@@ -46,7 +46,9 @@ def _loas(mode: str) -> Callable[[Work, Config, int], Cost]:
 _ALL = (
     Machine("loas-laggy", "LoAS", _loas("laggy"), "LoAS with speculation and a laggy prefix sum over A (LAGGY = 1)"),
     Machine("loas-fast", "LoAS, two fast prefix sums", _loas("fast"), "LoAS with two fast prefix sums and no speculation (LAGGY = 0)"),
-    Machine("loas-wait", "LoAS, no speculation", _loas("wait"), "LoAS with a laggy prefix sum that accumulation waits for"),
+    Machine("loas-wait", "LoAS, no speculation", _loas("wait"), "LoAS with a laggy prefix sum, once a row, that accumulation waits for"),
+    Machine("loas-chunk", "LoAS, no speculation, a sum a chunk", _loas("chunk"),
+            "the same with the laggy prefix sum begun anew for each chunk with a match"),
     Machine("sparten", "SparTen-SNN", lambda w, c, latency: sparten.estimate(w, c, latency),
             "inner join with two fast prefix sums, timesteps in sequence within each window"),
     Machine("sparten-passes", "SparTen-SNN, a pass a timestep", lambda w, c, latency: sparten.estimate(w, c, latency, passes=True),

@@ -4,7 +4,8 @@
 
 It knows what the RTL's registers know that decides when something happens, and nothing of values: windows of masks, counts of words,
 addresses of lines. Names are those of the RTL (rtl/, docs/architecture.md); a ``wire`` is computed from the old state, then all state
-moves. :mod:`golden.rivals.loas` and :mod:`golden.rivals.sparten` prepare what it reads; numba compiles it, about 100 ns for a TPPE and cycle.
+moves. :mod:`golden.rivals.loas` and :mod:`golden.rivals.sparten` prepare what it reads. numba compiles it once and keeps the result in
+``__pycache__``; a cycle of a TPPE then takes 100 to 200 ns.
 """
 
 from __future__ import annotations
@@ -16,7 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
-Bits = npt.NDArray[np.uint64]
+
+# nothing here allocates or is called from Python but `run`: without reference counts and wrappers it compiles faster
+OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+compiled: Any = numba.njit  # its annotations do not know all of its options
+jit = compiled(**OPTIONS, no_cpython_wrapper=True, _nrt=False)
+
 
 class Parameters(NamedTuple):
     """What does not change in a run; capitals as in :class:`golden.config.Config` where they have the name.
@@ -29,7 +35,7 @@ class Parameters(NamedTuple):
         BEATS: Of a line on the memory port.
         rows, pool: Output rows, and pixels of each.
         taps: Pixels of a row of A. many: more than one.
-        blocks, block_cols, tile_rows, entries, chunks: As in the layer's descriptor.
+        blocks, block_cols, tile_rows, entries, chunks: As in the layer's descriptor. coded: B's places are an index code.
         table, b_base, b_end, a_end, out_base, out_stride, state, state_stride: Bytes; what is read below ``a_end`` from ``b_end`` on is A.
     """
 
@@ -68,7 +74,7 @@ class Parameters(NamedTuple):
     entries: int
     chunks: int
     readout: int
-    index: int
+    coded: int
     carry_in: int
     carry_out: int
     table: int
@@ -86,11 +92,38 @@ class Parameters(NamedTuple):
 COUNTERS = (
     "cycles", "matches", "empty_chunks", "stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out", "idle", "hits", "misses",
     "fetches", "lines_read", "bytes_written", "rows", "lines_row", "lines_params", "lines_masks", "lines_weights", "lines_state",
-    "lines_table", "fills_a", "fills_b", "fills_state", "fills_table", "state_bytes_written", "decoded_groups",
+    "lines_table", "fills_a", "fills_b", "fills_state", "fills_table", "state_bytes_written", "decoded_groups", "masks_loaded",
 )  # fmt: skip
-(CYCLES, MATCHES, EMPTY, STALL_A, STALL_B, STALL_WEIGHT, STALL_LAGGY, STALL_OUT, IDLE, HITS, MISSES, FETCHES, LINES_READ, BYTES_WRITTEN,
- ROWS, LINES_ROW, LINES_PARAMS, LINES_MASKS, LINES_WEIGHTS, LINES_STATE, LINES_TABLE, FILLS_A, FILLS_B, FILLS_STATE, FILLS_TABLE,
- STATE_BYTES, DECODED) = range(len(COUNTERS))
+(
+    CYCLES,
+    MATCHES,
+    EMPTY,
+    STALL_A,
+    STALL_B,
+    STALL_WEIGHT,
+    STALL_LAGGY,
+    STALL_OUT,
+    IDLE,
+    HITS,
+    MISSES,
+    FETCHES,
+    LINES_READ,
+    BYTES_WRITTEN,
+    ROWS,
+    LINES_ROW,
+    LINES_PARAMS,
+    LINES_MASKS,
+    LINES_WEIGHTS,
+    LINES_STATE,
+    LINES_TABLE,
+    FILLS_A,
+    FILLS_B,
+    FILLS_STATE,
+    FILLS_TABLE,
+    STATE_BYTES,
+    DECODED,
+    LOADED,
+) = range(len(COUNTERS))
 NUM_COUNTERS = len(COUNTERS)  # fmt: skip
 
 # ---- a TPPE: the parts of a task, its cache port's owners
@@ -112,7 +145,7 @@ NOBODY = 7
  F3_VALID, F3_FLAGS, F3_LINE, F4_VALID, F4_FLAGS, F4_LINE, LINE_NUM,
  Q_HEAD, Q_LEVEL, C1, C2, M_VALID, M_LAST,
  L_PTR, O_POS, O_VALID, O_ROW, O_COUNT, SW_PHASE, SW_POS, SW_INDEX, SW_LAST, SW_LEVEL, SW_ADDR,
- REGISTERS) = range(110)  # fmt: skip
+ N_BANK, N_ON, N_LEFT, N_WINS, N_DONE0, N_DONE1, REGISTERS) = range(116)  # fmt: skip
 WAIT, HEADER, IN_MASKS, IN_WORDS, OUTSIDE, FLUSH, SUMS = range(7)
 MATCH, COL_LAST, TASK_LAST, BANK1, WEIGHTED = 1, 2, 4, 8, 16
 
@@ -120,7 +153,7 @@ MATCH, COL_LAST, TASK_LAST, BANK1, WEIGHTED = 1, 2, 4, 8, 16
 RANGE, GIVEN, ASKED, FIRST, LAST, LINE, HELD, LEAD, FULL, ACTIVE, ITEM, END, STREAM_REGISTERS = range(13)
 
 
-@numba.njit(cache=True, error_model="numpy")
+@jit
 def ones(x: Any) -> Any:
     """Ones of a 64-bit word."""
     x = x - ((x >> np.uint64(1)) & np.uint64(0x5555555555555555))
@@ -129,7 +162,7 @@ def ones(x: Any) -> Any:
     return np.int64((x * np.uint64(0x0101010101010101)) >> np.uint64(56))
 
 
-@numba.njit(cache=True, error_model="numpy")
+@jit
 def stream_take(st: Any, begin: Any, end: Any, line_bytes: Any, item_bytes: Any) -> None:
     """Gives a reader its next range."""
     st[RANGE] = 1 if begin < end else 0
@@ -141,7 +174,7 @@ def stream_take(st: Any, begin: Any, end: Any, line_bytes: Any, item_bytes: Any)
     st[LEAD] = 0
 
 
-@numba.njit(cache=True, error_model="numpy")
+@jit
 def stream_move(st: Any, taken: Any, ask: Any, pop: Any, use: Any, rsp: Any, fetch: Any, items_of_line: Any) -> None:
     """A reader's clock edge.
 
@@ -182,13 +215,15 @@ def stream_move(st: Any, taken: Any, ask: Any, pop: Any, use: Any, rsp: Any, fet
     st[FULL] += (1 if rsp else 0) - (1 if pop else 0)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def row_step(c: Any, o: Any, rsp: Any, pixel: Any, inside: Any, line: Any, slices: Any, words: Any, last: Any, ask: Any, free: Any) -> None:
+@jit
+def row_step(
+    c: Any, o: Any, cnt: Any, rsp: Any, pixel: Any, inside: Any, line: Any, slices: Any, words: Any, last: Any, ask: Any, free: Any
+) -> None:
     """The row buffer's clock edge (loas_row_buffer).
 
     Args:
         c: Parameters.
-        o: The TPPE's registers.
+        o, cnt: The TPPE's registers, the counters.
         rsp: A line came.
         pixel: A pixel was given in this cycle: inside of the map, its line, slices, words, whether it is the row's last.
         ask: A line was asked for.
@@ -266,6 +301,7 @@ def row_step(c: Any, o: Any, rsp: Any, pixel: Any, inside: Any, line: Any, slice
         o[R_PHASE] = SUMS
     if write:
         o[R_MASKS] += 1
+        cnt[LOADED] += 1
     if summed:
         o[R_SUMMED] += 1
     if done:
@@ -286,7 +322,7 @@ def row_step(c: Any, o: Any, rsp: Any, pixel: Any, inside: Any, line: Any, slice
         o[R_OLD] = 1 - o[R_OLD]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@jit
 def decode_step(c: Any, o: Any, code: Any, blk: Any, accept: Any, block: Any, in_valid: Any, in_last: Any, m_ready: Any, cnt: Any) -> bool:
     """The index decoder's clock edge (loas_index_decode).
 
@@ -399,147 +435,145 @@ def decode_step(c: Any, o: Any, code: Any, blk: Any, accept: Any, block: Any, in
     return bool(in_ready)
 
 
-@numba.njit(cache=True, error_model="numpy")
-def window_masks(c: Any, p: Any, o: Any, a: Any, b: Any, left: Any, step: Any) -> None:
+@jit
+def window_masks(o: Any, a: Any, b: Any, left: Any, step: Any) -> None:
     """Puts the matches of the window in F2 at a timestep to ``left``."""
-    for i in range(left.shape[1]):
-        left[p, i] = a[step, o[F2_M], o[F2_WIN], i] & b[o[F2_COL], o[F2_WIN], i]
+    for i in range(left.shape[0]):
+        left[i] = a[step, o[F2_M], o[F2_WIN], i] & b[o[F2_COL], o[F2_WIN], i]
 
 
-@numba.njit(cache=True, error_model="numpy")
-def tppe_step(
-    c: Any, p: Any, o: Any, st: Any, fifo: Any, lif: Any, left: Any, cnt: Any, granted: Any, rd_ready: Any, rsp: Any, task_row: Any,
-    task_blk: Any, pixels: Any, pix_line: Any, pix_words: Any, tap_slices: Any, a: Any, b: Any, blk: Any, code: Any,
-) -> None:  # fmt: skip
-    """A clock edge of a TPPE, its P-LIF, output slice and state writer.
+# ---- a TPPE's wires: what its parts tell each other in a cycle
+(W_COMPLETE, W_LIF_GO, W_KNOWN, W_SUM_READY, W_M_READY, W_FIRE, W_TASK_DONE, W_HEAD, W_GO, W_POP_Q, W_DONE_FLAGS, W_DONE, W_F4,
+ W_F4_PART, W_F4_GO, W_F4_FIRE, W_F4_END, W_W_VALID, W_W_READY, W_F3_FIRE, W_E_READY, W_F2_ANY, W_LOW_WORD, W_STEP_END,
+ W_F2_END, W_F2_STEP, W_F2_ISSUE, W_F2_DONE, W_MASK_READY, W_COL_FULL, W_F1_FIRE, W_F0_COL_END, W_F0_TASK_END, W_F0_FIRE,
+ W_PLACE_VALID, W_PLACE_LAST, W_PARAMS_VALID, W_ROW_TAKEN, W_PARAMS_TAKEN, W_MASKS_TAKEN, W_WEIGHTS_TAKEN, W_STATE_TAKEN,
+ W_CODE_TAKEN, W_JOIN_TAKEN, W_PORT_FREE, W_REQUESTS, W_FETCH_VALID, W_FETCH_READY, W_SCOUT_VALID, W_SCOUT_READY, W_GRANT,
+ W_ASKS, W_LINE, W_RSP_FROM, W_PIXEL, W_PIXEL_LAST, W_NEURON, W_ROW_WAIT, W_JOIN_READY, W_W_POP, WIRES) = range(61)  # fmt: skip
 
-    Args:
-        c: Parameters.
-        p: Which TPPE.
-        o, st, fifo, lif, left: Its registers, those of its streams, its FIFO, its P-LIF's stages, the matches in F2.
-        cnt: Counters.
-        granted: The output buffer takes its entry.
-        rd_ready, rsp: The cache accepts its request, answers an older one.
-        task_row, task_blk: The task that it is given, or -1.
-        pixels: (rows, pool) the pixels of each output row.
-        pix_line, pix_words: (pixels, taps) the line of each fiber under the kernel, -1 outside of the map, and its words.
-        tap_slices: (taps,) slices of each.
-        a: (STEPS, pixels, windows, words) masks of A; b: (N, windows, words) of B.
-        blk: (blocks, 7) records, places, weights in bytes, nonzero weights, columns, bytes of the string, where it begins in ``code``.
-        code: The window of each byte of the strings.
-    """
-    items = c.LINE_BYTES * 8 // c.CHUNK_W        # chunks of a line
-    params, masks, weights, state = st[0], st[1], st[2], st[3]
-    windows = (c.chunks + c.WINDOW - 1) // c.WINDOW
 
+@jit
+def back_wires(c: Any, o: Any, w: Any, st: Any, fifo: Any, lif: Any, granted: Any) -> None:
+    """P-LIF, sums, the back of the join and its stages F4 and F3."""
+    params, _, weights, state = st[0], st[1], st[2], st[3]
     # ------------------------------------------------------------------------------------------------ P-LIF, output slice
-    neuron = lif[o[L_PTR]]
-    complete = neuron != 0 and (neuron & 4) != 0 and (c.readout or (neuron & 2) != 0 or o[O_POS] == c.SLICE_W - 1)
-    slice_ready = not complete or not o[O_VALID] or granted
+    w[W_NEURON] = lif[o[L_PTR]]
+    w[W_COMPLETE] = w[W_NEURON] != 0 and (w[W_NEURON] & 4) != 0 and (c.readout or (w[W_NEURON] & 2) != 0 or o[O_POS] == c.SLICE_W - 1)
+    slice_ready = not w[W_COMPLETE] or not o[O_VALID] or granted
     state_ready = not c.carry_out or o[SW_PHASE] == 0
-    lif_go = neuron == 0 or (slice_ready and state_ready)
-    sum_ready = lif_go and (not c.carry_out or o[SW_LEVEL] < 4)
+    w[W_LIF_GO] = w[W_NEURON] == 0 or (slice_ready and state_ready)
+    w[W_SUM_READY] = w[W_LIF_GO] and (not c.carry_out or o[SW_LEVEL] < 4)
 
     # ------------------------------------------------------------------------------------------------ sums, back of the join
-    params_valid = params[ACTIVE] != 0 and params[FULL] > 0
-    known = params_valid and (not c.carry_in or (state[ACTIVE] != 0 and state[FULL] > 0))
-    m_ready = sum_ready and known
-    fire = o[M_VALID] and m_ready
-    task_done = fire and o[M_LAST]
-    row_wait = False
-    pop_q = False
+    w[W_PARAMS_VALID] = params[ACTIVE] != 0 and params[FULL] > 0
+    w[W_KNOWN] = w[W_PARAMS_VALID] and (not c.carry_in or (state[ACTIVE] != 0 and state[FULL] > 0))
+    w[W_M_READY] = w[W_SUM_READY] and w[W_KNOWN]
+    w[W_FIRE] = o[M_VALID] and w[W_M_READY]
+    w[W_TASK_DONE] = w[W_FIRE] and o[M_LAST]
+    w[W_ROW_WAIT] = False
+    w[W_POP_Q] = False
     if c.SPECULATE:
-        go = not (o[C2] & COL_LAST) or not o[M_VALID] or m_ready
-        head = fifo[o[Q_HEAD]]
+        w[W_GO] = not (o[C2] & COL_LAST) or not o[M_VALID] or w[W_M_READY]
+        w[W_HEAD] = fifo[o[Q_HEAD]]
         if o[Q_LEVEL] > 0:
-            there = o[R_DONE1] if head & BANK1 else o[R_DONE0]
-            row_wait = not there
-            pop_q = go and there != 0
-        e_ready = o[Q_LEVEL] != c.FIFO_DEPTH
-        done_flags = o[C2]
+            there = o[R_DONE1] if w[W_HEAD] & BANK1 else o[R_DONE0]
+            w[W_ROW_WAIT] = not there
+            w[W_POP_Q] = w[W_GO] and there != 0
+        w[W_E_READY] = o[Q_LEVEL] != c.FIFO_DEPTH
+        w[W_DONE_FLAGS] = o[C2]
     else:
-        head = 0
-        go = not (o[C1] & COL_LAST) or not o[M_VALID] or m_ready
-        e_ready = go
-        done_flags = o[C1]
-    done = (done_flags & COL_LAST) != 0 and go
+        w[W_HEAD] = 0
+        w[W_GO] = not (o[C1] & COL_LAST) or not o[M_VALID] or w[W_M_READY]
+        w[W_E_READY] = w[W_GO]
+        w[W_DONE_FLAGS] = o[C1]
+    w[W_DONE] = (w[W_DONE_FLAGS] & COL_LAST) != 0 and w[W_GO]
 
     # ------------------------------------------------------------------------------------------------ F4, F3: weights
-    w_valid = weights[ACTIVE] != 0 and weights[FULL] > 0
+    w[W_W_VALID] = weights[ACTIVE] != 0 and weights[FULL] > 0
     w_last = weights[ITEM] == weights[END]
-    f4 = o[F4_FLAGS]
-    f4_match = (f4 & MATCH) != 0
-    f4_rest = (f4 & TASK_LAST) != 0 and (f4 & WEIGHTED) != 0 and not (w_valid and w_last)
-    f4_part = f4_match and f4_rest
+    w[W_F4] = o[F4_FLAGS]
+    f4_match = (w[W_F4] & MATCH) != 0
+    f4_rest = (w[W_F4] & TASK_LAST) != 0 and (w[W_F4] & WEIGHTED) != 0 and not (w[W_W_VALID] and w_last)
+    w[W_F4_PART] = f4_match and f4_rest
     f4_far = f4_match and o[F4_LINE] > o[LINE_NUM]
-    f4_go = o[F4_VALID] and (w_valid and not f4_far if f4_match else not f4_rest)
-    f4_fire = f4_go and e_ready and not f4_part
-    f4_end = f4_fire and (f4 & TASK_LAST) != 0
-    f4_ready = not o[F4_VALID] or f4_fire
-    f3_fire = o[F3_VALID] and f4_ready
+    w[W_F4_GO] = o[F4_VALID] and (w[W_W_VALID] and not f4_far if f4_match else not f4_rest)
+    w[W_F4_FIRE] = w[W_F4_GO] and w[W_E_READY] and not w[W_F4_PART]
+    w[W_F4_END] = w[W_F4_FIRE] and (w[W_F4] & TASK_LAST) != 0
+    f4_ready = not o[F4_VALID] or w[W_F4_FIRE]
+    w[W_F3_FIRE] = o[F3_VALID] and f4_ready
     f3_far = (o[F3_FLAGS] & MATCH) != 0 and o[F3_LINE] > o[LINE_NUM]
-    if f3_fire:
-        ahead = f3_far and not f4_end
+    if w[W_F3_FIRE]:
+        ahead = f3_far and not w[W_F4_END]
     else:
         ahead = o[F4_VALID] != 0 and (f4_far or (not f4_match and f4_rest))
-    w_ready = (f4_end and (f4 & WEIGHTED) != 0) or ahead
-    f3_ready = not o[F3_VALID] or f3_fire
+    w[W_W_READY] = (w[W_F4_END] and (w[W_F4] & WEIGHTED) != 0) or ahead
 
+
+@jit
+def front_wires(c: Any, o: Any, w: Any, st: Any, left: Any, cnt: Any) -> None:
+    """The join's stages F2 to F0, and what the cycle counts as."""
+    masks = st[1]
+    windows = (c.chunks + c.WINDOW - 1) // c.WINDOW
+    f3_ready = not o[F3_VALID] or w[W_F3_FIRE]
     # ------------------------------------------------------------------------------------------------ F2: match by match
-    f2_any = False
-    low_word = 0
+    w[W_F2_ANY] = False
+    w[W_LOW_WORD] = 0
     rest = False
     if o[F2_VALID]:
-        for i in range(left.shape[1]):
-            x = left[p, i]
+        for i in range(left.shape[0]):
+            x = left[i]
             if x != 0:
-                if not f2_any:
-                    f2_any = True
-                    low_word = i
+                if not w[W_F2_ANY]:
+                    w[W_F2_ANY] = True
+                    w[W_LOW_WORD] = i
                     rest = (x & (x - np.uint64(1))) != 0
                 else:
                     rest = True
-    step_end = not rest
-    f2_end = step_end and o[F2_STEP] == c.STEPS - 1
+    w[W_STEP_END] = not rest
+    w[W_F2_END] = w[W_STEP_END] and o[F2_STEP] == c.STEPS - 1
     col_end = o[F2_COL_LAST] != 0 and o[F2_STEP] == c.STEPS - 1
-    f2_send = o[F2_VALID] != 0 and (f2_any or col_end)
-    f2_step = o[F2_VALID] != 0 and (not f2_send or f3_ready) and o[F2_HOLD] == 0
-    f2_issue = f2_send and f2_step
-    f2_done = f2_step and f2_end
-    f2_ready = not o[F2_VALID] or f2_done
+    f2_send = o[F2_VALID] != 0 and (w[W_F2_ANY] or col_end)
+    w[W_F2_STEP] = o[F2_VALID] != 0 and (not f2_send or f3_ready) and o[F2_HOLD] == 0
+    w[W_F2_ISSUE] = f2_send and w[W_F2_STEP]
+    w[W_F2_DONE] = w[W_F2_STEP] and w[W_F2_END]
+    f2_ready = not o[F2_VALID] or w[W_F2_DONE]
 
     # ------------------------------------------------------------------------------------------------ windows of B, F1, F0
-    place_valid = masks[ACTIVE] != 0 and masks[FULL] > 0
-    place_last = masks[ITEM] == masks[END]
-    mask_ready = o[F1_VALID] != 0 and f2_ready
-    col_full = False
-    if c.index:
+    w[W_PLACE_VALID] = masks[ACTIVE] != 0 and masks[FULL] > 0
+    w[W_PLACE_LAST] = masks[ITEM] == masks[END]
+    w[W_MASK_READY] = o[F1_VALID] != 0 and f2_ready
+    w[W_COL_FULL] = False
+    if c.coded:
         b_valid = o[D_VALID] != 0
     else:
-        col_full = o[G_FILL] == c.WINDOW - 1 or o[G_CHUNK] + 1 == c.chunks or place_last
-        b_valid = place_valid and col_full
-    f1_fire = mask_ready and b_valid
-    f0_col_end = o[F0_WIN] + 1 == windows
-    f0_task_end = f0_col_end and o[F0_COLS] == 1
-    here = (o[R_DONE1] if o[F0_BANK] else o[R_DONE0]) != 0
+        w[W_COL_FULL] = o[G_FILL] == c.WINDOW - 1 or o[G_CHUNK] + 1 == c.chunks or w[W_PLACE_LAST]
+        b_valid = w[W_PLACE_VALID] and w[W_COL_FULL]
+    w[W_F1_FIRE] = w[W_MASK_READY] and b_valid
+    w[W_F0_COL_END] = o[F0_WIN] + 1 == windows
+    w[W_F0_TASK_END] = w[W_F0_COL_END] and o[F0_COLS] == 1
+    if c.STEPS > 1:
+        here = (o[N_DONE1] if o[F0_BANK] else o[N_DONE0]) != 0
+        if not here and o[N_ON] and o[N_BANK] == o[F0_BANK]:
+            here = o[F0_WIN] < o[N_WINS]
+    else:
+        here = (o[R_DONE1] if o[F0_BANK] else o[R_DONE0]) != 0
     if c.EARLY and not here and o[R_BEGUN] and o[R_BANK] == o[F0_BANK]:
-        here = (c.chunks if f0_col_end else (o[F0_WIN] + 1) * c.WINDOW) <= o[R_MASKS]
-    f0_fire = o[F0_VALID] != 0 and here and (not o[F1_VALID] or f1_fire)
-    join_ready = not o[F0_VALID] or (f0_fire and f0_task_end)
+        here = (c.chunks if w[W_F0_COL_END] else (o[F0_WIN] + 1) * c.WINDOW) <= o[R_MASKS]
+    w[W_F0_FIRE] = o[F0_VALID] != 0 and here and (not o[F1_VALID] or w[W_F1_FIRE])
+    w[W_JOIN_READY] = not o[F0_VALID] or (w[W_F0_FIRE] and w[W_F0_TASK_END])
 
     # ------------------------------------------------------------------------------------------------ what the cycle was
-    f2_stuck = o[F2_VALID] != 0 and not f2_step
-    blocked = f2_stuck and o[F2_HOLD] == 0 and f4_go and not e_ready
-    if f2_step:
-        cnt[MATCHES if f2_any else EMPTY] += 1
+    f2_stuck = o[F2_VALID] != 0 and not w[W_F2_STEP]
+    blocked = f2_stuck and o[F2_HOLD] == 0 and w[W_F4_GO] and not w[W_E_READY]
+    if w[W_F2_STEP]:
+        cnt[MATCHES if w[W_F2_ANY] else EMPTY] += 1
     elif f2_stuck:
         if o[F2_HOLD] > 0:
             cnt[STALL_LAGGY] += 1
         elif not blocked:
             cnt[STALL_WEIGHT] += 1
-        elif row_wait:
+        elif w[W_ROW_WAIT]:
             cnt[STALL_LAGGY] += 1
-        elif not known:
+        elif not w[W_KNOWN]:
             cnt[STALL_B] += 1
         else:
             cnt[STALL_OUT] += 1
@@ -550,145 +584,154 @@ def tppe_step(
     else:
         cnt[IDLE] += 1
 
+
+@jit
+def port_wires(c: Any, o: Any, w: Any, st: Any, rd_ready: Any, rsp: Any, pix_line: Any) -> None:
+    """Who takes the task, and who gets the cache port."""
+    items = c.LINE_BYTES * 8 // c.CHUNK_W  # chunks of a line
+    params, masks, weights, state = st[0], st[1], st[2], st[3]
     # ------------------------------------------------------------------------------------------------ who takes the task
     todo = o[TODO]
-    row_taken = (todo >> ROW & 1) != 0 and not o[W_VALID] and o[BANKS] != 2
-    params_taken = (todo >> PARAMS & 1) != 0 and not params[RANGE]
-    masks_taken = (todo >> MASKS & 1) != 0 and not masks[RANGE]
-    weights_taken = (todo >> WEIGHTS & 1) != 0 and not weights[RANGE]
-    state_taken = (todo >> STATE & 1) != 0 and (not c.carry_in or not state[RANGE])
-    code_taken = (todo >> CODE & 1) != 0 and (not c.index or (not o[D_NEXT] and not o[D_READ]))
-    join_taken = (todo >> JOIN & 1) != 0 and not (todo >> ROW & 1) and join_ready
+    w[W_ROW_TAKEN] = (todo >> ROW & 1) != 0 and not o[W_VALID] and o[BANKS] != 2
+    w[W_PARAMS_TAKEN] = (todo >> PARAMS & 1) != 0 and not params[RANGE]
+    w[W_MASKS_TAKEN] = (todo >> MASKS & 1) != 0 and not masks[RANGE]
+    w[W_WEIGHTS_TAKEN] = (todo >> WEIGHTS & 1) != 0 and not weights[RANGE]
+    w[W_STATE_TAKEN] = (todo >> STATE & 1) != 0 and (not c.carry_in or not state[RANGE])
+    w[W_CODE_TAKEN] = (todo >> CODE & 1) != 0 and (not c.coded or (not o[D_NEXT] and not o[D_READ]))
+    w[W_JOIN_TAKEN] = (todo >> JOIN & 1) != 0 and not (todo >> ROW & 1) and w[W_JOIN_READY]
 
     # ------------------------------------------------------------------------------------------------ the cache port
-    port_free = not o[RD_VALID] or rd_ready
+    w[W_PORT_FREE] = not o[RD_VALID] or rd_ready
     req_row = HEADER <= o[R_PHASE] <= IN_WORDS and not o[R_LINE_VALID] and not o[R_ASKED]
-    requests = 1 if req_row else 0
+    w[W_REQUESTS] = 1 if req_row else 0
     for i in range(4):
         lines = 2 if i == 1 or i == 2 else 1
         if st[i, RANGE] and not st[i, ASKED] and st[i, HELD] != lines:
-            requests |= 2 << i
-    req_masks = requests >> MASKS & 1
-    fetch_valid = (masks[RANGE] != 0 and not masks[ASKED] and masks[LEAD] != 4 and masks[LINE] + masks[LEAD] <= masks[LAST] // items
+            w[W_REQUESTS] |= 2 << i
+    req_masks = w[W_REQUESTS] >> MASKS & 1
+    w[W_FETCH_VALID] = (masks[RANGE] != 0 and not masks[ASKED] and masks[LEAD] != 4 and masks[LINE] + masks[LEAD] <= masks[LAST] // items
                    and not (req_masks and masks[LEAD] == 0))  # fmt: skip
     scout_inside = False
     if o[S_VALID]:
         scout_inside = pix_line[o[S_M], o[S_TAP]] >= 0
-    scout_valid = o[S_VALID] != 0 and scout_inside
-    grant = NOBODY
-    if requests != 0:
+    w[W_SCOUT_VALID] = o[S_VALID] != 0 and scout_inside
+    w[W_GRANT] = NOBODY
+    if w[W_REQUESTS] != 0:
         for i in range(5):
             k = (o[ARB] + 1 + i) % 5
-            if requests >> k & 1:
-                grant = k
+            if w[W_REQUESTS] >> k & 1:
+                w[W_GRANT] = k
                 break
-    asks = grant if port_free else NOBODY
-    if grant == ROW:
-        line = o[R_LINE]
-    elif grant != NOBODY:
-        line = st[grant - 1, LINE]
-    elif scout_valid:
-        line = pix_line[o[S_M], o[S_TAP]]
+    w[W_ASKS] = w[W_GRANT] if w[W_PORT_FREE] else NOBODY
+    if w[W_GRANT] == ROW:
+        w[W_LINE] = o[R_LINE]
+    elif w[W_GRANT] != NOBODY:
+        w[W_LINE] = st[w[W_GRANT] - 1, LINE]
+    elif w[W_SCOUT_VALID]:
+        w[W_LINE] = pix_line[o[S_M], o[S_TAP]]
     else:
-        line = masks[LINE] + masks[LEAD]
-    fetch_ready = port_free and requests == 0 and not scout_valid
-    scout_ready = not scout_valid or (port_free and requests == 0)
+        w[W_LINE] = masks[LINE] + masks[LEAD]
+    w[W_FETCH_READY] = w[W_PORT_FREE] and w[W_REQUESTS] == 0 and not w[W_SCOUT_VALID]
+    w[W_SCOUT_READY] = not w[W_SCOUT_VALID] or (w[W_PORT_FREE] and w[W_REQUESTS] == 0)
     owner = o[RSP_OWNER]
-    rsp_from = owner if rsp else NOBODY
+    w[W_RSP_FROM] = owner if rsp else NOBODY
 
     # the pixel that the row buffer may take
     bank_used = o[R_USED1] if o[R_BANK] else o[R_USED0]
-    pixel = o[W_VALID] != 0 and o[R_PHASE] == WAIT and (o[R_BEGUN] != 0 or bank_used == 0)
-    pixel_last = pixel and o[W_TAP] == c.taps - 1
+    w[W_PIXEL] = o[W_VALID] != 0 and o[R_PHASE] == WAIT and (o[R_BEGUN] != 0 or bank_used == 0)
+    w[W_PIXEL_LAST] = w[W_PIXEL] and o[W_TAP] == c.taps - 1
 
-    # ================================================================================================ the clock edge
+
+@jit
+def join_edge(c: Any, o: Any, w: Any, fifo: Any, lif: Any, left: Any, granted: Any, pixels: Any, a: Any, b: Any, blk: Any) -> None:
+    """The clock edge of P-LIF, output slice, state writer and join."""
     # P-LIF, slice, state writer
     if granted:
         o[O_VALID] = 0
-    if neuron != 0 and lif_go:
-        if neuron & 4:
-            if complete:
+    if w[W_NEURON] != 0 and w[W_LIF_GO]:
+        if w[W_NEURON] & 4:
+            if w[W_COMPLETE]:
                 o[O_VALID] = 1
-                o[O_ROW] = neuron >> 3
+                o[O_ROW] = w[W_NEURON] >> 3
                 o[O_POS] = 0
             else:
                 o[O_POS] += 1
         if c.carry_out:
             parts = c.CHUNK_W // 32
             o[SW_POS] += 1
-            if neuron & 2:
+            if w[W_NEURON] & 2:
                 o[SW_LAST] = (o[SW_POS] + parts - 1) // parts
                 o[SW_PHASE] = 1
                 o[SW_POS] = 0
-    if lif_go:
+    if w[W_LIF_GO]:
         flags = 0
-        if o[M_VALID] and known and sum_ready:
+        if o[M_VALID] and w[W_KNOWN] and w[W_SUM_READY]:
             bank = o[OUT_BANK]
             flags = 1 | (2 if o[M_LAST] else 0) | fifo[c.FIFO_DEPTH + bank]
         lif[o[L_PTR]] = flags
         o[L_PTR] = (o[L_PTR] + 1) % lif.shape[0]
-    if task_done:
+    if w[W_TASK_DONE]:
         o[OUT_BANK] = 1 - o[OUT_BANK]
         if c.carry_out:
             o[SW_LEVEL] += 1
 
     # back of the join
-    push = f4_go and e_ready
-    entry = f4 & ~(COL_LAST | TASK_LAST) if f4_part else f4
+    push = w[W_F4_GO] and w[W_E_READY]
+    entry = w[W_F4] & ~(COL_LAST | TASK_LAST) if w[W_F4_PART] else w[W_F4]
     if c.SPECULATE:
-        if go:
+        if w[W_GO]:
             o[C2] = o[C1]
-            o[C1] = (head | 64) if pop_q else 0
+            o[C1] = (w[W_HEAD] | 64) if w[W_POP_Q] else 0
         if push:
             fifo[(o[Q_HEAD] + o[Q_LEVEL]) % c.FIFO_DEPTH] = entry
-        if pop_q:
+        if w[W_POP_Q]:
             o[Q_HEAD] = (o[Q_HEAD] + 1) % c.FIFO_DEPTH
-        o[Q_LEVEL] += (1 if push else 0) - (1 if pop_q else 0)
-    elif go:
+        o[Q_LEVEL] += (1 if push else 0) - (1 if w[W_POP_Q] else 0)
+    elif w[W_GO]:
         o[C1] = (entry | 64) if push else 0
-    if done:
-        o[M_LAST] = 1 if done_flags & TASK_LAST else 0
-    o[M_VALID] = 1 if done or (o[M_VALID] and not m_ready) else 0
+    if w[W_DONE]:
+        o[M_LAST] = 1 if w[W_DONE_FLAGS] & TASK_LAST else 0
+    o[M_VALID] = 1 if w[W_DONE] or (o[M_VALID] and not w[W_M_READY]) else 0
 
     # F4, F3
-    w_pop = w_valid and w_ready
-    if f4_end:
+    w[W_W_POP] = w[W_W_VALID] and w[W_W_READY]
+    if w[W_F4_END]:
         o[LINE_NUM] = 0
-    elif w_pop:
+    elif w[W_W_POP]:
         o[LINE_NUM] += 1
-    if f3_fire:
+    if w[W_F3_FIRE]:
         o[F4_FLAGS] = o[F3_FLAGS]
         o[F4_LINE] = o[F3_LINE]
-    elif f4_go and e_ready:
-        o[F4_FLAGS] = f4 & ~MATCH
-    o[F4_VALID] = 1 if f3_fire or (o[F4_VALID] and not f4_fire) else 0
-    if f2_issue:
-        flags = (MATCH if f2_any else 0) | (BANK1 if o[F2_BANK] else 0)
-        if f2_end:
+    elif w[W_F4_GO] and w[W_E_READY]:
+        o[F4_FLAGS] = w[W_F4] & ~MATCH
+    o[F4_VALID] = 1 if w[W_F3_FIRE] or (o[F4_VALID] and not w[W_F4_FIRE]) else 0
+    if w[W_F2_ISSUE]:
+        flags = (MATCH if w[W_F2_ANY] else 0) | (BANK1 if o[F2_BANK] else 0)
+        if w[W_F2_END]:
             flags |= (COL_LAST if o[F2_COL_LAST] else 0) | (TASK_LAST if o[F2_TASK_LAST] else 0)
         if blk[o[F2_BLK], 3] != 0:
             flags |= WEIGHTED
         o[F3_FLAGS] = flags
-        if f2_any:
+        if w[W_F2_ANY]:
             place = o[F2_POS]
-            for i in range(low_word):
+            for i in range(w[W_LOW_WORD]):
                 place += ones(b[o[F2_COL], o[F2_WIN], i])
-            x = left[p, low_word]
-            place += ones(b[o[F2_COL], o[F2_WIN], low_word] & ((x & (~x + np.uint64(1))) - np.uint64(1)))
+            x = left[w[W_LOW_WORD]]
+            place += ones(b[o[F2_COL], o[F2_WIN], w[W_LOW_WORD]] & ((x & (~x + np.uint64(1))) - np.uint64(1)))
             o[F3_LINE] = place * c.WSLOT_W // (c.LINE_BYTES * 8)
-    o[F3_VALID] = 1 if f2_issue or (o[F3_VALID] and not f3_fire) else 0
+    o[F3_VALID] = 1 if w[W_F2_ISSUE] or (o[F3_VALID] and not w[W_F3_FIRE]) else 0
 
     # F2, F1, F0
-    if f2_step and f2_any:
-        left[p, low_word] &= left[p, low_word] - np.uint64(1)
-    if f2_step and step_end and not f2_end:
+    if w[W_F2_STEP] and w[W_F2_ANY]:
+        left[w[W_LOW_WORD]] &= left[w[W_LOW_WORD]] - np.uint64(1)
+    if w[W_F2_STEP] and w[W_STEP_END] and not w[W_F2_END]:
         o[F2_STEP] += 1
-        window_masks(c, p, o, a, b, left, o[F2_STEP])
+        window_masks(o, a, b, left, o[F2_STEP])
     if o[F2_HOLD] > 0:
         o[F2_HOLD] -= 1
-    if f2_done:
+    if w[W_F2_DONE]:
         o[F2_POS] = o[F2_NEXT]
-    if f1_fire:
+    if w[W_F1_FIRE]:
         o[F2_COL_LAST] = o[F1_COL_LAST]
         o[F2_TASK_LAST] = o[F1_TASK_LAST]
         o[F2_BANK] = o[F1_BANK]
@@ -700,100 +743,133 @@ def tppe_step(
         if o[F1_FIRST]:
             o[F2_POS] = blk[o[F1_BLK], 2] % c.LINE_BYTES * 8 // c.WSLOT_W
         total = 0
-        for i in range(left.shape[1]):
+        for i in range(left.shape[0]):
             total += ones(b[o[F1_COL], o[F1_WIN], i])
         o[F2_NEXT] = o[F2_POS] + total
-        window_masks(c, p, o, a, b, left, 0)
+        window_masks(o, a, b, left, 0)
         if c.HOLD:
             per = max(1, c.CHUNK_W // 64)
             hold = 0
-            for i in range(0, left.shape[1], per):
+            for i in range(0, left.shape[0], per):
                 hit = False
-                for j in range(i, min(i + per, left.shape[1])):
-                    hit = hit or left[p, j] != 0
+                for j in range(i, min(i + per, left.shape[0])):
+                    hit = hit or left[j] != 0
                 hold += c.HOLD if hit else 0
             o[F2_HOLD] = hold
-    o[F2_VALID] = 1 if f1_fire or (o[F2_VALID] and not f2_done) else 0
-    if f0_fire:
+    o[F2_VALID] = 1 if w[W_F1_FIRE] or (o[F2_VALID] and not w[W_F2_DONE]) else 0
+    if w[W_F0_FIRE]:
         o[F1_FIRST] = 1 if o[F0_WIN] == 0 and o[F0_COLS] == blk[o[F0_BLK], 4] else 0
-        o[F1_COL_LAST] = 1 if f0_col_end else 0
-        o[F1_TASK_LAST] = 1 if f0_task_end else 0
+        o[F1_COL_LAST] = 1 if w[W_F0_COL_END] else 0
+        o[F1_TASK_LAST] = 1 if w[W_F0_TASK_END] else 0
         o[F1_BANK] = o[F0_BANK]
         o[F1_WIN] = o[F0_WIN]
         o[F1_COL] = o[F0_BLK] * c.block_cols + blk[o[F0_BLK], 4] - o[F0_COLS]
         o[F1_M] = o[F0_M]
         o[F1_BLK] = o[F0_BLK]
-    o[F1_VALID] = 1 if f0_fire or (o[F1_VALID] and not f1_fire) else 0
-    if join_taken:
+    o[F1_VALID] = 1 if w[W_F0_FIRE] or (o[F1_VALID] and not w[W_F1_FIRE]) else 0
+    if w[W_JOIN_TAKEN]:
         o[F0_VALID] = 1
         o[F0_BANK] = 1 - o[F0_BANK]
         o[F0_WIN] = 0
         o[F0_COLS] = blk[o[TBLK], 4]
         o[F0_M] = pixels[o[TROW], o[PIX]]
         o[F0_BLK] = o[TBLK]
-    elif f0_fire:
-        o[F0_VALID] = 0 if f0_task_end else 1
-        o[F0_WIN] = 0 if f0_col_end else o[F0_WIN] + 1
-        if f0_col_end:
+    elif w[W_F0_FIRE]:
+        o[F0_VALID] = 0 if w[W_F0_TASK_END] else 1
+        o[F0_WIN] = 0 if w[W_F0_COL_END] else o[F0_WIN] + 1
+        if w[W_F0_COL_END]:
             o[F0_COLS] -= 1
 
+
+@jit
+def load_edge(
+    c: Any, o: Any, w: Any, st: Any, fifo: Any, cnt: Any, rd_ready: Any, task_row: Any, task_blk: Any, pixels: Any, pix_line: Any,
+    pix_words: Any, tap_slices: Any, blk: Any, code: Any,
+) -> None:  # fmt: skip
+    """The clock edge of streams, row buffer, cache port and task."""
+    items = c.LINE_BYTES * 8 // c.CHUNK_W  # chunks of a line
+    params, masks, weights, state = st[0], st[1], st[2], st[3]
+    todo = o[TODO]
     # windows of B
     use_masks = False
-    if c.index:
-        use_masks = decode_step(c, o, code, blk, code_taken, o[TBLK], place_valid, place_last, mask_ready, cnt) and place_valid
-    elif place_valid:
-        use_masks = mask_ready or not col_full
+    if c.coded:
+        room = decode_step(c, o, code, blk, w[W_CODE_TAKEN], o[TBLK], w[W_PLACE_VALID], w[W_PLACE_LAST], w[W_MASK_READY], cnt)
+        use_masks = room and w[W_PLACE_VALID] != 0
+    elif w[W_PLACE_VALID]:
+        use_masks = w[W_MASK_READY] or not w[W_COL_FULL]
         if use_masks:
             end_of_col = o[G_CHUNK] + 1 == c.chunks
-            o[G_FILL] = 0 if col_full else o[G_FILL] + 1
+            o[G_FILL] = 0 if w[W_COL_FULL] else o[G_FILL] + 1
             o[G_CHUNK] = 0 if end_of_col else o[G_CHUNK] + 1
 
     # streams
     t = o[TBLK]
-    use_params = params_valid and fire
+    use_params = w[W_PARAMS_VALID] and w[W_FIRE]
     last_of_line = params[ITEM] % (c.LINE_BYTES // 8) == c.LINE_BYTES // 8 - 1
     pop = use_params and (params[ITEM] == params[END] or last_of_line)
-    if params_taken:
+    if w[W_PARAMS_TAKEN]:
         stream_take(params, blk[t, 0], blk[t, 0] + 8 * blk[t, 4], c.LINE_BYTES, 8)
-    stream_move(params, params_taken, asks == PARAMS, pop, use_params, rsp_from == PARAMS, False, c.LINE_BYTES // 8)
-    pop = use_masks and (place_last or masks[ITEM] % items == items - 1)
-    if masks_taken:
+    stream_move(params, w[W_PARAMS_TAKEN], w[W_ASKS] == PARAMS, pop, use_params, w[W_RSP_FROM] == PARAMS, False, c.LINE_BYTES // 8)
+    pop = use_masks and (w[W_PLACE_LAST] or masks[ITEM] % items == items - 1)
+    if w[W_MASKS_TAKEN]:
         stream_take(masks, blk[t, 1], blk[t, 2], c.LINE_BYTES, c.CHUNK_W // 8)
-    stream_move(masks, masks_taken, asks == MASKS, pop, use_masks, rsp_from == MASKS, fetch_valid and fetch_ready, items)
-    if weights_taken:
+    fetch = w[W_FETCH_VALID] and w[W_FETCH_READY]
+    stream_move(masks, w[W_MASKS_TAKEN], w[W_ASKS] == MASKS, pop, use_masks, w[W_RSP_FROM] == MASKS, fetch, items)
+    if w[W_WEIGHTS_TAKEN]:
         stream_take(weights, blk[t, 2], blk[t, 2] + (blk[t, 3] * c.WSLOT_W + 7) // 8, c.LINE_BYTES, c.LINE_BYTES)
-    stream_move(weights, weights_taken, asks == WEIGHTS, w_pop, w_pop, rsp_from == WEIGHTS, False, 1)
+    stream_move(weights, w[W_WEIGHTS_TAKEN], w[W_ASKS] == WEIGHTS, w[W_W_POP], w[W_W_POP], w[W_RSP_FROM] == WEIGHTS, False, 1)
     if c.carry_in:
         per_line = c.LINE_BYTES // 4
-        pop = fire and (state[ITEM] == state[END] or state[ITEM] % per_line == per_line - 1)
-        if state_taken:
+        pop = w[W_FIRE] and (state[ITEM] == state[END] or state[ITEM] % per_line == per_line - 1)
+        if w[W_STATE_TAKEN]:
             at = c.state + pixels[o[TROW], o[PIX]] * c.state_stride + 4 * t * c.block_cols
             stream_take(state, at, at + 4 * blk[t, 4], c.LINE_BYTES, 4)
-        stream_move(state, state_taken, asks == STATE, pop, fire, rsp_from == STATE, False, per_line)
+        stream_move(state, w[W_STATE_TAKEN], w[W_ASKS] == STATE, pop, w[W_FIRE], w[W_RSP_FROM] == STATE, False, per_line)
+
+    # timesteps in sequence: words to planes of bits (loas_sparten_planes)
+    if c.STEPS > 1:
+        group = min(c.SLICE_W, c.CHUNK_W // c.WORD_W)
+        cycles = c.WINDOW * c.CHUNK_W // group
+        if o[N_ON]:
+            o[N_LEFT] -= 1
+            if o[N_LEFT] == 0:
+                o[N_LEFT] = cycles
+                o[N_WINS] += 1
+                if o[N_WINS] == (c.chunks + c.WINDOW - 1) // c.WINDOW:
+                    o[N_ON] = 0
+                    o[N_DONE0 + o[N_BANK]] = 1
+                    o[N_BANK] = 1 - o[N_BANK]
+        elif o[R_DONE0 + o[N_BANK]] and not o[N_DONE0 + o[N_BANK]]:
+            o[N_ON] = 1
+            o[N_LEFT] = cycles + 1
+            o[N_WINS] = 0
+        if w[W_TASK_DONE]:
+            o[N_DONE0 + o[R_OLD]] = 0
 
     # windows of A: the row buffer, the walk and the scout
     at_line, slices, words = 0, 0, 0
     inside = False
-    if pixel:
+    if w[W_PIXEL]:
         at_line = pix_line[o[W_M], o[W_TAP]]
         inside = at_line >= 0
         words = pix_words[o[W_M], o[W_TAP]]
         slices = tap_slices[o[W_TAP]]
-    row_step(c, o, rsp_from == ROW, pixel, inside, at_line, slices, words, 1 if pixel_last else 0, asks == ROW, task_done)
-    if o[S_VALID] and scout_ready:
+    row_step(c, o, cnt, w[W_RSP_FROM] == ROW, w[W_PIXEL], inside, at_line, slices, words, w[W_PIXEL_LAST], w[W_ASKS] == ROW,
+             w[W_TASK_DONE])  # fmt: skip
+    if o[S_VALID] and w[W_SCOUT_READY]:
         o[S_TAP] += 1
         if o[S_TAP] == c.taps:
             o[S_VALID] = 0
-    if row_taken and c.many:
+    if w[W_ROW_TAKEN] and c.many:
         o[S_VALID] = 1
         o[S_M] = pixels[o[TROW], o[PIX]]
         o[S_TAP] = 0
-    if pixel:
+    if w[W_PIXEL]:
         o[W_TAP] += 1
-        if pixel_last:
+        if w[W_PIXEL_LAST]:
             o[W_VALID] = 0
             o[S_VALID] = 0
-    if row_taken:
+    if w[W_ROW_TAKEN]:
         o[W_VALID] = 1
         o[W_M] = pixels[o[TROW], o[PIX]]
         o[W_TAP] = 0
@@ -801,22 +877,22 @@ def tppe_step(
     # the port
     if o[RD_VALID] and rd_ready:
         o[RSP_OWNER] = o[RD_OWNER]
-    if port_free:
-        o[RD_VALID] = 1 if requests != 0 or fetch_valid or scout_valid else 0
-        o[RD_FETCH] = 1 if requests == 0 else 0
-        o[RD_OWNER] = grant
-        if requests != 0:
-            o[ARB] = grant
-        o[RD_LINE] = line
+    if w[W_PORT_FREE]:
+        o[RD_VALID] = 1 if w[W_REQUESTS] != 0 or w[W_FETCH_VALID] or w[W_SCOUT_VALID] else 0
+        o[RD_FETCH] = 1 if w[W_REQUESTS] == 0 else 0
+        o[RD_OWNER] = w[W_GRANT]
+        if w[W_REQUESTS] != 0:
+            o[ARB] = w[W_GRANT]
+        o[RD_LINE] = w[W_LINE]
 
     # banks and the task
-    if row_taken:
+    if w[W_ROW_TAKEN]:
         fifo[c.FIFO_DEPTH + o[IN_BANK]] = (0 if o[MORE] else 4) | o[TROW] << 3
         o[IN_BANK] = 1 - o[IN_BANK]
-    o[BANKS] += (1 if row_taken else 0) - (1 if task_done else 0)
-    taken = np.int64(row_taken) << ROW | np.int64(params_taken) << PARAMS | np.int64(masks_taken) << MASKS
-    taken |= np.int64(weights_taken) << WEIGHTS | np.int64(state_taken) << STATE | np.int64(code_taken) << CODE
-    todo &= ~(taken | np.int64(join_taken) << JOIN)
+    o[BANKS] += (1 if w[W_ROW_TAKEN] else 0) - (1 if w[W_TASK_DONE] else 0)
+    taken = np.int64(w[W_ROW_TAKEN]) << ROW | np.int64(w[W_PARAMS_TAKEN]) << PARAMS | np.int64(w[W_MASKS_TAKEN]) << MASKS
+    taken |= np.int64(w[W_WEIGHTS_TAKEN]) << WEIGHTS | np.int64(w[W_STATE_TAKEN]) << STATE | np.int64(w[W_CODE_TAKEN]) << CODE
+    todo &= ~(taken | np.int64(w[W_JOIN_TAKEN]) << JOIN)
     idle = o[TODO] == 0
     o[TODO] = todo
     if idle and o[MORE]:
@@ -831,15 +907,692 @@ def tppe_step(
         o[TBLK] = task_blk
 
 
-@numba.njit(cache=True, error_model="numpy")
+@jit
+def tppe_step(
+    c: Any, o: Any, w: Any, st: Any, fifo: Any, lif: Any, left: Any, cnt: Any, granted: Any, rd_ready: Any, rsp: Any, task_row: Any,
+    task_blk: Any, pixels: Any, pix_line: Any, pix_words: Any, tap_slices: Any, a: Any, b: Any, blk: Any, code: Any,
+) -> None:  # fmt: skip
+    """A clock edge of a TPPE, its P-LIF, output slice and state writer.
+
+    Args:
+        c: Parameters.
+        o, w, st, fifo, lif, left: Its registers and wires, its streams' registers, its FIFO, its P-LIF's stages, the matches in F2.
+        cnt: Counters.
+        granted: The output buffer takes its entry.
+        rd_ready, rsp: The cache accepts its request, answers an older one.
+        task_row, task_blk: The task that it is given, or -1.
+        pixels: (rows, pool) the pixels of each output row.
+        pix_line, pix_words: (pixels, taps) the line of each fiber under the kernel, -1 outside of the map, and its words.
+        tap_slices: (taps,) slices of each.
+        a: (STEPS, pixels, windows, words) masks of A; b: (N, windows, words) of B.
+        blk: (blocks, 7) records, places, weights in bytes, nonzero weights, columns, bytes of the string, where it begins in ``code``.
+        code: The window of each byte of the strings.
+    """
+    back_wires(c, o, w, st, fifo, lif, granted)
+    front_wires(c, o, w, st, left, cnt)
+    port_wires(c, o, w, st, rd_ready, rsp, pix_line)
+    join_edge(c, o, w, fifo, lif, left, granted, pixels, a, b, blk)
+    load_edge(c, o, w, st, fifo, cnt, rd_ready, task_row, task_blk, pixels, pix_line, pix_words, tap_slices, blk, code)
+
+
+# ---- the cache's registers that are no arrays
+(X_ELDER, X_ELDER_WAITED, X_Q_HEAD, X_Q_LEVEL, X_FILL_VALID, X_FILL_LINE, X_FILL_PLACE, X_LAST_TIME, X_MISS_ARB, X_FILL_AT,
+ X_WAITS, X_RELEASED, X_BLOCKED, CACHE_SCALARS) = range(14)  # fmt: skip
+# ---- the scheduler's
+(Y_WALKING, Y_ENTRY, Y_ROWS_BEFORE, Y_LINE_VALID, Y_LINE_WAIT, Y_LINE_TAG, Y_RAW_VALID, Y_RAW, Y_QUEUE_HEAD, Y_QUEUE_LEVEL,
+ Y_TILE_ROWS, Y_TILE_FIRST, Y_ROW, Y_ODD, Y_FIRST_BLOCK, Y_WALK_BUSY, Y_ACTIVE, Y_SEL, Y_SEL_ROW, Y_SEL_BLK, Y_ARB,
+ Y_FETCH_LINE, Y_HERE, Y_Q_VALID, Y_Q_FETCH, Y_Q_LINE, Y_SCHED_ANSWER, Y_GIVEN, Y_GIVEN_ROW, Y_GIVEN_BLK,
+ SCHEDULER_SCALARS) = range(31)  # fmt: skip
+# ---- of compressor, write multiplexer and write master
+(Z_FREED, Z_WR_ROW, Z_NEXT_ROW, Z_READING, Z_READ_ROW, Z_READ_LEFT, Z_S1, Z_S2, Z_CMD_VALID, Z_CMD_ROW, Z_REC_LEVEL,
+ Z_REC_HEAD, Z_HEAD_POS, Z_FILL, Z_FLUSH, Z_HEAD_STORED, Z_HEAD_OUT, Z_WORD_STORED, Z_WORD_OUT, Z_HEAD_LEVEL, Z_WORD_LEVEL,
+ Z_SEND_STATE, Z_SEND_LEFT, Z_SEND_WORDS, Z_UNSENT, Z_MUX_ARB, Z_MUX_VALID, Z_MUX_ADDR, Z_MUX_CHUNKS, Z_ORDER_HEAD,
+ Z_ORDER_LEVEL, Z_MUX_SENT, Z_W_CMD, Z_W_ADDR, Z_W_CHUNKS, Z_WALK_VALID, Z_WALK_ADDR, Z_WALK_LEFT, Z_AW_VALID, Z_COUNTS_HEAD,
+ Z_COUNTS_LEVEL, Z_CHUNK_NO, Z_AD_PTR, Z_AD_VALID, Z_AD_LEFT, Z_OWED_HEAD, Z_OWED_LEVEL, Z_OWED_BEAT, Z_W_VALID, Z_W_LAST,
+ Z_LISTED, Z_AW_LEVEL, Z_B_HEAD, Z_B_LEVEL, Z_B_VALID, Z_CMD_ROW_OLD, OUTPUT_SCALARS) = range(57)  # fmt: skip
+
+
+class Cache(NamedTuple):
+    """The FiberCache: a place for each line, bank, port, and line on its way."""
+
+    tag: Ints
+    status: Ints
+    age: Ints
+    slow: Ints
+    s1_valid: Ints
+    s1_line: Ints
+    s1_keep: Ints
+    s1_read: Ints
+    s1_claimed: Ints
+    next_claimed: Ints
+    hit: Ints
+    on_way: Ints
+    alloc: Ints
+    alloc_read: Ints
+    way: Ints
+    room_event: Ints
+    bank_arb: Ints
+    miss_valid: Ints
+    miss_line: Ints
+    miss_place: Ints
+    lookup: Ints
+    fetching: Ints
+    bank_of: Ints
+    seen: Ints
+    sleep: Ints
+    claim: Ints
+    claim_place: Ints
+    no_room: Ints
+    ready: Ints
+    answer: Ints
+    was_answer: Ints
+    take: Ints
+    rd_valid: Ints
+    rd_line: Ints
+    rd_keep: Ints
+    rd_fetch: Ints
+    q_time: Ints
+    q_place: Ints
+    x: Ints
+
+
+class Schedule(NamedTuple):
+    """The scheduler: blocks ahead, slots of the output buffer."""
+
+    queue: Ints
+    slot_busy: Ints
+    y: Ints
+
+
+class Output(NamedTuple):
+    """The output buffer's rows, compressor and write path."""
+
+    remaining: Ints
+    complete: Ints
+    words_of: Ints
+    order_src: Ints
+    order_cnt: Ints
+    counts: Ints
+    owed: Ints
+    b_time: Ints
+    z: Ints
+
+
+@jit
+def cache_compare(c: Any, m: Any, now: Any) -> None:
+    """The banks compare: hits, lines on their way, victims of misses; who is answered."""
+    ports = c.NUM_TPPES + 1
+    m.x[X_FILL_AT] = m.q_place[m.x[X_Q_HEAD]] if m.x[X_Q_LEVEL] > 0 and m.q_time[m.x[X_Q_HEAD]] == now else -1
+    m.x[X_WAITS] = m.no_room[m.x[X_ELDER]] != 0
+    m.x[X_RELEASED] = m.x[X_ELDER_WAITED] and not m.x[X_WAITS]
+    m.x[X_BLOCKED] = m.bank_of[m.x[X_ELDER]] if m.x[X_WAITS] and not m.lookup[m.x[X_ELDER]] else -1
+    for k in range(c.NUM_BANKS):
+        m.alloc[k] = 0
+        if not m.s1_valid[k]:
+            m.hit[k] = 0
+            continue
+        m.alloc_read[k] = m.s1_read[k]
+        line = m.s1_line[k]
+        base = (k * c.NUM_SETS + line // c.NUM_BANKS % c.NUM_SETS) * c.NUM_WAYS
+        found = -1
+        for i in range(c.NUM_WAYS):
+            if m.status[base + i] != 0 and m.tag[base + i] == line:
+                found = i
+                break
+        m.hit[k] = 1 if found >= 0 and m.status[base + found] == 1 else 0
+        m.on_way[k] = 1 if found >= 0 and m.status[base + found] == 2 else 0
+        if found < 0:
+            victim = -1
+            oldest = -1
+            for i in range(c.NUM_WAYS):
+                if m.status[base + i] == 0:
+                    victim = i
+                    oldest = 4
+                    break
+            if victim < 0:
+                for i in range(c.NUM_WAYS):
+                    if m.status[base + i] == 1 and m.age[base + i] > oldest:
+                        pinned = False
+                        for p in range(ports):
+                            if m.claim[p] and m.claim_place[p] == base + i:
+                                pinned = True
+                                break
+                        if not pinned:
+                            victim = i
+                            oldest = m.age[base + i]
+            if victim >= 0 and not m.miss_valid[k] and m.x[X_BLOCKED] != k:
+                found = victim
+                m.alloc[k] = 1
+                m.on_way[k] = 1
+                if oldest < 3:
+                    grow = m.slow[base // c.NUM_WAYS] == 2
+                    for i in range(c.NUM_WAYS):
+                        if i != victim and (m.age[base + i] == 2 or (m.age[base + i] < 2 and grow)):
+                            m.age[base + i] += 1
+                    m.slow[base // c.NUM_WAYS] = 0 if grow else m.slow[base // c.NUM_WAYS] + 1
+                m.age[base + victim] = 0 if m.s1_keep[k] else 2 if m.s1_read[k] else 1
+                m.tag[base + victim] = line
+        elif m.s1_keep[k]:
+            m.age[base + found] = 0
+        elif m.s1_read[k]:
+            if m.age[base + found] != 0:
+                m.age[base + found] = 2
+        elif m.age[base + found] > 1:
+            m.age[base + found] = 1
+        m.way[k] = base + found
+    for p in range(ports):
+        m.ready[p] = 1 if m.lookup[p] and (m.hit[m.bank_of[p]] or (m.fetching[p] and m.on_way[m.bank_of[p]])) else 0
+
+
+@jit
+def cache_request(c: Any, m: Any, s: Any, regs: Any) -> None:
+    """The crossbar: each bank takes a line, with all ports that ask for it."""
+    P = c.NUM_TPPES
+    ports = P + 1
+    for p in range(P):
+        m.rd_valid[p] = regs[p, RD_VALID]
+        m.rd_line[p] = regs[p, RD_LINE]
+        m.rd_fetch[p] = regs[p, RD_FETCH]
+        m.rd_keep[p] = 1 if regs[p, RD_OWNER] == ROW and not regs[p, RD_FETCH] else 0
+    m.rd_valid[P] = s.y[Y_Q_VALID]
+    m.rd_line[P] = s.y[Y_Q_LINE]
+    m.rd_fetch[P] = s.y[Y_Q_FETCH]
+    for k in range(c.NUM_BANKS):
+        m.s1_valid[k] = 0
+        m.next_claimed[k] = 0
+    for p in range(ports):
+        m.take[p] = 0
+    for i in range(ports):
+        if m.rd_valid[i] and not m.lookup[i] and not m.sleep[i] and not m.take[i]:
+            k = m.rd_line[i] % c.NUM_BANKS
+            if m.s1_valid[k] or m.alloc[k]:
+                continue
+            # round robin among those that want this bank
+            win = -1
+            for j in range(ports):
+                p = (m.bank_arb[k] + 1 + j) % ports
+                if m.rd_valid[p] and not m.lookup[p] and not m.sleep[p] and m.rd_line[p] % c.NUM_BANKS == k:
+                    win = p
+                    break
+            m.bank_arb[k] = win
+            m.s1_valid[k] = 1
+            m.s1_line[k] = m.rd_line[win]
+            m.s1_keep[k] = 0
+            m.s1_read[k] = 0
+            claimed = 0
+            for p in range(ports):
+                if m.rd_valid[p] and not m.lookup[p] and not m.sleep[p] and m.rd_line[p] == m.rd_line[win]:
+                    m.take[p] = 1
+                    if m.rd_keep[p]:
+                        m.s1_keep[k] = 1
+                    if not m.rd_fetch[p]:
+                        m.s1_read[k] = 1
+                    if m.claim[p]:
+                        claimed = 1
+            m.next_claimed[k] = claimed
+
+
+@jit
+def cache_move(c: Any, m: Any, regs: Any, cnt: Any, now: Any) -> None:
+    """Misses to memory, lines from there, and the ports' clock edge."""
+    ports = c.NUM_TPPES + 1
+    P = c.NUM_TPPES
+    depth = m.q_time.shape[0]
+    fill_now = m.x[X_FILL_AT] >= 0
+    accepted = False  # by the read master
+    in_flight = m.x[X_Q_LEVEL] - (1 if fill_now else 0)
+    if m.x[X_FILL_VALID] and in_flight < c.OUTSTANDING:
+        accepted = True
+    load = -1
+    if m.x[X_Q_LEVEL] + (1 if m.x[X_FILL_VALID] else 0) < c.OUTSTANDING + 2 and (not m.x[X_FILL_VALID] or accepted):
+        for j in range(c.NUM_BANKS):
+            k = (m.x[X_MISS_ARB] + 1 + j) % c.NUM_BANKS
+            if m.miss_valid[k]:
+                load = k
+                break
+    if fill_now:
+        m.status[m.x[X_FILL_AT]] = 1
+        m.x[X_Q_HEAD] = (m.x[X_Q_HEAD] + 1) % depth
+        m.x[X_Q_LEVEL] -= 1
+    if accepted:
+        m.x[X_LAST_TIME] = max(now + c.latency + 3 + c.BEATS, m.x[X_LAST_TIME] + c.BEATS)
+        m.q_time[(m.x[X_Q_HEAD] + m.x[X_Q_LEVEL]) % depth] = m.x[X_LAST_TIME]
+        m.q_place[(m.x[X_Q_HEAD] + m.x[X_Q_LEVEL]) % depth] = m.x[X_FILL_PLACE]
+        m.x[X_Q_LEVEL] += 1
+        m.x[X_FILL_VALID] = False
+        cnt[LINES_READ] += 1
+        byte = m.x[X_FILL_LINE] * c.LINE_BYTES
+        if c.b_base <= byte < c.b_end:
+            cnt[FILLS_B] += 1
+        elif c.b_end <= byte < c.a_end:
+            cnt[FILLS_A] += 1
+        elif byte < c.b_base:
+            cnt[FILLS_TABLE] += 1
+        else:
+            cnt[FILLS_STATE] += 1
+    if load >= 0:
+        m.x[X_MISS_ARB] = load
+        m.x[X_FILL_VALID] = True
+        m.x[X_FILL_LINE] = m.miss_line[load]
+        m.x[X_FILL_PLACE] = m.miss_place[load]
+        m.miss_valid[load] = 0
+    for k in range(c.NUM_BANKS):
+        m.room_event[k] = 1 if (m.hit[k] and m.s1_claimed[k]) or load == k else 0
+        if m.alloc[k]:
+            m.status[m.way[k]] = 2
+            m.miss_valid[k] = 1
+            m.miss_line[k] = m.tag[m.way[k]]
+            m.miss_place[k] = m.way[k]
+            # an allocation of this cycle was for a fetch if nobody reads
+            if not m.alloc_read[k]:
+                cnt[FETCHES] += 1
+        m.s1_claimed[k] = m.next_claimed[k]
+    if fill_now:
+        m.room_event[m.x[X_FILL_AT] // (c.NUM_SETS * c.NUM_WAYS)] = 1
+    for p in range(ports):
+        m.answer[p] = 1 if m.ready[p] and not m.fetching[p] else 0
+        k = m.bank_of[p]
+        if m.lookup[p]:
+            if m.ready[p]:
+                if not m.fetching[p]:
+                    cnt[MISSES if m.seen[p] else HITS] += 1
+                    if p == P:
+                        cnt[LINES_TABLE] += 1
+                    else:
+                        cnt[LINES_ROW + regs[p, RD_OWNER]] += 1
+                m.seen[p] = 0
+                m.claim[p] = 0
+                m.no_room[p] = 0
+            elif m.on_way[k]:
+                m.seen[p] = 1
+                m.claim[p] = 1
+                m.claim_place[p] = m.way[k]
+                m.no_room[p] = 0
+                m.sleep[p] = 0 if m.x[X_FILL_AT] == m.way[k] else 1
+            else:
+                m.seen[p] = 1
+                m.claim[p] = 0
+                m.no_room[p] = 1
+                m.sleep[p] = 0 if m.room_event[k] else 1
+        elif m.sleep[p]:
+            if m.claim[p]:
+                if m.x[X_FILL_AT] == m.claim_place[p]:
+                    m.sleep[p] = 0
+            elif m.room_event[k] or m.x[X_RELEASED]:
+                m.sleep[p] = 0
+    m.x[X_ELDER_WAITED] = m.x[X_WAITS]
+    if not m.x[X_WAITS]:
+        m.x[X_ELDER] = 0 if m.x[X_ELDER] == P else m.x[X_ELDER] + 1
+
+
+@jit
+def scheduler_step(c: Any, m: Any, s: Any, regs: Any, blk: Any, skips: Any) -> None:
+    """The scheduler's clock edge; Y_GIVEN is who takes the task that is up in this cycle."""
+    P = c.NUM_TPPES
+    per_line = c.LINE_BYTES // 16
+    far = m.tag.shape[0] // 2
+    b_line = c.b_base // c.LINE_BYTES
+    end_line = (c.b_end + c.LINE_BYTES - 1) // c.LINE_BYTES
+    s.y[Y_GIVEN] = s.y[Y_SEL] if s.y[Y_SEL] >= 0 and regs[s.y[Y_SEL], TODO] == 0 and not regs[s.y[Y_SEL], MORE] else -1
+    s.y[Y_GIVEN_ROW] = s.y[Y_SEL_ROW]
+    s.y[Y_GIVEN_BLK] = s.y[Y_SEL_BLK]
+    sched_ready = m.ready[P] != 0
+    pick = -1
+    for j in range(P):
+        p = (s.y[Y_ARB] + 1 + j) % P
+        if regs[p, TODO] == 0 and not regs[p, MORE] and p != s.y[Y_SEL]:
+            pick = p
+            break
+    slot = s.y[Y_ODD] * c.tile_rows + s.y[Y_ROW]
+    go = (s.y[Y_QUEUE_LEVEL] > 0 and s.y[Y_WALK_BUSY] == 0 and pick >= 0 and (s.y[Y_SEL] < 0 or s.y[Y_GIVEN] >= 0)
+          and not (s.y[Y_FIRST_BLOCK] and s.slot_busy[slot]) and s.y[Y_ACTIVE])  # fmt: skip
+    block = s.queue[s.y[Y_QUEUE_HEAD]] if s.y[Y_QUEUE_LEVEL] > 0 else 0
+    block_last = block == c.blocks - 1
+    row_last = s.y[Y_ROW] == s.y[Y_TILE_ROWS] - 1
+    tile_change = go and row_last and block_last
+    line_hit = s.y[Y_LINE_VALID] and s.y[Y_LINE_TAG] == (c.table // 16 + s.y[Y_ENTRY]) // per_line
+    raw_taken = s.y[Y_RAW_VALID] and s.y[Y_QUEUE_LEVEL] < 4
+    entry_take = s.y[Y_WALKING] and line_hit and (not s.y[Y_RAW_VALID] or raw_taken)
+    table_want = s.y[Y_WALKING] and not line_hit and not s.y[Y_LINE_WAIT]
+    q_free = not s.y[Y_Q_VALID] or sched_ready
+    new_table = table_want and q_free
+    want = s.y[Y_ACTIVE] and s.y[Y_FETCH_LINE] < end_line and s.y[Y_FETCH_LINE] < s.y[Y_HERE] + far
+    new_fetch = want and q_free and not table_want and not tile_change
+
+    if sched_ready:
+        s.y[Y_Q_VALID] = False
+    if new_table or new_fetch:
+        s.y[Y_Q_VALID] = True
+        s.y[Y_Q_FETCH] = not new_table
+        s.y[Y_Q_LINE] = (c.table // 16 + s.y[Y_ENTRY]) // per_line if new_table else s.y[Y_FETCH_LINE]
+    if s.y[Y_FETCH_LINE] < s.y[Y_HERE]:
+        s.y[Y_FETCH_LINE] = s.y[Y_HERE]
+    elif new_fetch:
+        s.y[Y_FETCH_LINE] += 1
+    if s.y[Y_QUEUE_LEVEL] > 0:
+        s.y[Y_HERE] = blk[block, 0] // c.LINE_BYTES
+    if tile_change:
+        s.y[Y_FETCH_LINE] = b_line
+        s.y[Y_HERE] = b_line
+    # the table's reader
+    came = s.y[Y_LINE_WAIT] and s.y[Y_SCHED_ANSWER]
+    if new_table:
+        s.y[Y_LINE_WAIT] = True
+        s.y[Y_LINE_VALID] = False
+        s.y[Y_LINE_TAG] = (c.table // 16 + s.y[Y_ENTRY]) // per_line
+    if came:
+        s.y[Y_LINE_WAIT] = False
+        s.y[Y_LINE_VALID] = True
+    if raw_taken:
+        s.queue[(s.y[Y_QUEUE_HEAD] + s.y[Y_QUEUE_LEVEL]) % 4] = s.y[Y_RAW]
+        s.y[Y_RAW_VALID] = False
+    pushed = raw_taken
+    if entry_take:
+        s.y[Y_RAW_VALID] = True
+        s.y[Y_RAW] = s.y[Y_ENTRY]
+        if s.y[Y_ENTRY] == c.blocks - 1:
+            s.y[Y_ENTRY] = 0
+            s.y[Y_ROWS_BEFORE] += c.tile_rows
+            if s.y[Y_ROWS_BEFORE] >= c.rows:
+                s.y[Y_WALKING] = False
+        else:
+            s.y[Y_ENTRY] += 1
+    s.y[Y_SCHED_ANSWER] = m.answer[P] != 0
+    # tasks
+    if s.y[Y_WALK_BUSY] > 0:
+        s.y[Y_WALK_BUSY] -= 1
+    if s.y[Y_GIVEN] >= 0:
+        s.y[Y_SEL] = -1
+    if go:
+        s.y[Y_SEL] = pick
+        s.y[Y_ARB] = pick
+        s.y[Y_SEL_ROW] = s.y[Y_TILE_FIRST] + s.y[Y_ROW]
+        s.y[Y_SEL_BLK] = block
+        if s.y[Y_FIRST_BLOCK]:
+            s.slot_busy[slot] = 1
+        if not row_last:
+            s.y[Y_WALK_BUSY] = skips[s.y[Y_TILE_FIRST] + s.y[Y_ROW]]
+            s.y[Y_ROW] += 1
+        else:
+            s.y[Y_ROW] = 0
+            if not block_last:
+                s.y[Y_FIRST_BLOCK] = False
+            else:
+                s.y[Y_WALK_BUSY] = skips[s.y[Y_TILE_FIRST] + s.y[Y_TILE_ROWS] - 1]
+                s.y[Y_FIRST_BLOCK] = True
+                s.y[Y_ODD] = 1 - s.y[Y_ODD]
+                s.y[Y_TILE_FIRST] += s.y[Y_TILE_ROWS]
+                s.y[Y_TILE_ROWS] = min(c.tile_rows, c.rows - s.y[Y_TILE_FIRST])
+                if s.y[Y_TILE_FIRST] >= c.rows:
+                    s.y[Y_ACTIVE] = False
+            s.y[Y_QUEUE_HEAD] = (s.y[Y_QUEUE_HEAD] + 1) % 4
+            s.y[Y_QUEUE_LEVEL] -= 1
+    if pushed:
+        s.y[Y_QUEUE_LEVEL] += 1
+
+
+@jit
+def output_step(c: Any, u: Any, regs: Any, cnt: Any, entry_words: Any, row_in: Any, now: Any) -> None:
+    """The clock edge of output buffer, compressor, write multiplexer, write master and the memory's write channels."""
+    P = c.NUM_TPPES
+    chunk_words = c.CHUNK_W // c.WORD_W
+    slices_chunk = c.CHUNK_W // 32 if c.readout else c.CHUNK_W // c.SLICE_W
+    head_chunks = (c.entries + slices_chunk - 1) // slices_chunk
+    head_depth = max(4, c.K_MAX // c.CHUNK_W)  # RTL: the power of two from there; the longest row fits both
+    word_depth = max(4, c.K_MAX * c.WORD_W // c.CHUNK_W)
+    beat_bytes = c.AXI_BYTES
+    border = min(256, 4096 // beat_bytes)
+    per_beat = max(1, c.AXI_BYTES * 8 // c.CHUNK_W)
+    beats_of_chunk = max(1, c.CHUNK_W // (c.AXI_BYTES * 8))
+    mux_addr_next = 0
+    chunks = 0
+    # the memory's answers, the master's bursts
+    got = u.z[Z_B_VALID]
+    u.z[Z_B_VALID] = False
+    if u.z[Z_B_LEVEL] > 0 and now >= u.b_time[u.z[Z_B_HEAD]]:
+        u.z[Z_B_VALID] = True
+        u.z[Z_B_HEAD] = (u.z[Z_B_HEAD] + 1) % 8
+        u.z[Z_B_LEVEL] -= 1
+    beat_out = u.z[Z_W_VALID] and u.z[Z_AW_LEVEL] > 0
+    ad_ready = u.z[Z_OWED_LEVEL] > 0 and (not u.z[Z_W_VALID] or beat_out)
+    same = per_beat == 1 and beats_of_chunk == 1
+    src_valid = False
+    if u.z[Z_ORDER_LEVEL] > 0:
+        src = u.order_src[u.z[Z_ORDER_HEAD]]
+        if src == 0:
+            state = u.z[Z_SEND_STATE]
+            src_valid = ((state == 0 and u.z[Z_REC_LEVEL] > 0 and not c.readout) or (state == 1 and u.z[Z_HEAD_OUT] != 0)
+                         or (state == 2 and u.z[Z_WORD_OUT] != 0))  # fmt: skip
+        else:
+            src_valid = regs[src - 1, SW_PHASE] == 2
+    chunk_in = src_valid and u.z[Z_COUNTS_LEVEL] > 0
+    if same:
+        beat_in = chunk_in and ad_ready
+        chunk_take = beat_in
+    elif per_beat > 1:
+        beat_in = u.z[Z_AD_VALID] and ad_ready
+        chunk_take = chunk_in and (not u.z[Z_AD_VALID] or beat_in)
+    else:
+        beat_in = u.z[Z_AD_VALID] and ad_ready
+        chunk_take = chunk_in and (not u.z[Z_AD_VALID] or (beat_in and u.z[Z_AD_LEFT] == 0))
+    chunk_last = u.z[Z_COUNTS_LEVEL] > 0 and u.z[Z_CHUNK_NO] == u.counts[u.z[Z_COUNTS_HEAD]]
+    # walk over a command's bursts
+    to_border = border - u.z[Z_WALK_ADDR] // beat_bytes % border
+    walk_last = u.z[Z_WALK_LEFT] <= to_border
+    aw_taken = u.z[Z_AW_VALID]
+    issue = u.z[Z_WALK_VALID] and (not u.z[Z_AW_VALID] or aw_taken) and u.z[Z_LISTED] < 4
+    cmd_move = u.z[Z_W_CMD] and (not u.z[Z_WALK_VALID] or (issue and walk_last)) and u.z[Z_COUNTS_LEVEL] < 4
+    mux_taken = u.z[Z_MUX_VALID] and not u.z[Z_W_CMD]
+    # multiplexer
+    pick = -1
+    if u.z[Z_ORDER_LEVEL] < 4 and not u.z[Z_MUX_VALID]:
+        for j in range(P + 1):
+            k = (u.z[Z_MUX_ARB] + 1 + j) % (P + 1)
+            if (k == 0 and u.z[Z_CMD_VALID]) or (k > 0 and c.carry_out and regs[k - 1, SW_PHASE] == 1 and regs[k - 1, SW_LEVEL] > 0):
+                pick = k
+                break
+    cmd_ready = pick == 0
+    # compressor: reader, stages, sender
+    head_room = u.z[Z_HEAD_LEVEL] < head_depth
+    word_full = u.z[Z_FILL] >= chunk_words
+    word_send = word_full or (u.z[Z_FLUSH] and u.z[Z_FILL] > 0)
+    word_leaves = word_send and u.z[Z_WORD_LEVEL] < word_depth
+    fill_left = u.z[Z_FILL] if not word_leaves else u.z[Z_FILL] - chunk_words if word_full else 0
+    word_room = fill_left < chunk_words and (not u.z[Z_FLUSH] or fill_left == 0)
+    s2_last = u.z[Z_S2] >= 0 and u.z[Z_S2] % c.entries == c.entries - 1
+    head_complete = u.z[Z_S2] >= 0 and (s2_last or u.z[Z_HEAD_POS] == slices_chunk - 1)
+    s2_ready = word_room and (not head_complete or head_room)
+    s2_take = u.z[Z_S2] >= 0 and s2_ready
+    s1_ready = u.z[Z_S2] < 0 or s2_ready
+    read_ready = u.z[Z_S1] < 0 or s1_ready
+    read = u.z[Z_READING] and read_ready
+    begin = not u.z[Z_READING] and u.z[Z_REC_LEVEL] < 4 and (not u.z[Z_CMD_VALID] or cmd_ready)
+    begin = begin and u.z[Z_NEXT_ROW] < c.rows and u.complete[min(u.z[Z_NEXT_ROW], c.rows - 1)] != 0
+    sent_chunk = chunk_take and u.z[Z_ORDER_LEVEL] > 0 and u.order_src[u.z[Z_ORDER_HEAD]] == 0
+    pop_record = u.z[Z_SEND_STATE] == 0 and u.z[Z_REC_LEVEL] > 0 and (sent_chunk or c.readout)
+    pop_head = u.z[Z_SEND_STATE] == 1 and sent_chunk
+    pop_word = u.z[Z_SEND_STATE] == 2 and sent_chunk
+
+    u.z[Z_FREED] = -1
+    if s2_take:
+        words = entry_words[u.z[Z_S2] // c.entries, u.z[Z_S2] % c.entries]
+        fill_left += words
+        u.z[Z_FLUSH] = s2_last
+        u.z[Z_HEAD_POS] = 0 if head_complete else u.z[Z_HEAD_POS] + 1
+    elif fill_left == 0:
+        u.z[Z_FLUSH] = False
+    u.z[Z_FILL] = fill_left
+    push_head = s2_take and head_complete
+    if s1_ready:
+        u.z[Z_S2] = u.z[Z_S1]
+    if read_ready:
+        u.z[Z_S1] = u.z[Z_READ_ROW] * c.entries + c.entries - u.z[Z_READ_LEFT] if read else -1
+    if cmd_ready:
+        u.z[Z_CMD_VALID] = False
+    if begin:
+        u.z[Z_READING] = True
+        u.z[Z_READ_ROW] = u.z[Z_NEXT_ROW]
+        u.z[Z_READ_LEFT] = c.entries
+        u.z[Z_CMD_VALID] = True
+        u.z[Z_CMD_ROW] = u.z[Z_NEXT_ROW]
+        u.z[Z_NEXT_ROW] += 1
+        u.z[Z_REC_LEVEL] += 1
+    elif read:
+        if u.z[Z_READ_LEFT] == 1:
+            u.z[Z_READING] = False
+            u.z[Z_FREED] = u.z[Z_READ_ROW] % (2 * c.tile_rows)
+        u.z[Z_READ_LEFT] -= 1
+    # FIFOs with an output register
+    shift = u.z[Z_HEAD_STORED] > 0 and (not u.z[Z_HEAD_OUT] or pop_head)
+    u.z[Z_HEAD_LEVEL] += (1 if push_head else 0) - (1 if pop_head else 0)
+    u.z[Z_HEAD_STORED] += (1 if push_head else 0) - (1 if shift else 0)
+    u.z[Z_HEAD_OUT] = shift or (u.z[Z_HEAD_OUT] and not pop_head)
+    shift = u.z[Z_WORD_STORED] > 0 and (not u.z[Z_WORD_OUT] or pop_word)
+    u.z[Z_WORD_LEVEL] += (1 if word_leaves else 0) - (1 if pop_word else 0)
+    u.z[Z_WORD_STORED] += (1 if word_leaves else 0) - (1 if shift else 0)
+    u.z[Z_WORD_OUT] = shift or (u.z[Z_WORD_OUT] and not pop_word)
+    if pop_record:
+        u.z[Z_REC_LEVEL] -= 1
+        u.z[Z_SEND_STATE] = 1
+        u.z[Z_SEND_LEFT] = head_chunks
+        u.z[Z_SEND_WORDS] = 0 if c.readout else u.words_of[u.z[Z_REC_HEAD]]
+        u.z[Z_REC_HEAD] += 1
+    elif pop_head:
+        u.z[Z_SEND_LEFT] -= 1
+        if u.z[Z_SEND_LEFT] == 0:
+            u.z[Z_SEND_STATE] = 0 if u.z[Z_SEND_WORDS] == 0 else 2
+            u.z[Z_SEND_LEFT] = u.z[Z_SEND_WORDS]
+            if u.z[Z_SEND_WORDS] == 0:
+                u.z[Z_UNSENT] -= 1
+                cnt[ROWS] += 1
+    elif pop_word:
+        u.z[Z_SEND_LEFT] -= 1
+        if u.z[Z_SEND_LEFT] == 0:
+            u.z[Z_SEND_STATE] = 0
+            u.z[Z_UNSENT] -= 1
+            cnt[ROWS] += 1
+    # a state writer's chunk
+    if chunk_take and u.order_src[u.z[Z_ORDER_HEAD]] > 0:
+        p = u.order_src[u.z[Z_ORDER_HEAD]] - 1
+        regs[p, SW_INDEX] += 1
+        cnt[STATE_BYTES] += c.CHUNK_W // 8
+        if regs[p, SW_INDEX] == regs[p, SW_LAST]:
+            regs[p, SW_INDEX] = 0
+            regs[p, SW_PHASE] = 0
+    if chunk_take:
+        cnt[BYTES_WRITTEN] += c.CHUNK_W // 8
+        u.z[Z_MUX_SENT] += 1
+        if u.z[Z_MUX_SENT] == u.order_cnt[u.z[Z_ORDER_HEAD]]:
+            u.z[Z_MUX_SENT] = 0
+            u.z[Z_ORDER_HEAD] = (u.z[Z_ORDER_HEAD] + 1) % 4
+            u.z[Z_ORDER_LEVEL] -= 1
+    if mux_taken:
+        u.z[Z_MUX_VALID] = False
+        w_cmd_next = True
+    else:
+        w_cmd_next = False
+    if pick >= 0:
+        u.z[Z_MUX_ARB] = pick
+        u.z[Z_MUX_VALID] = True
+        if pick == 0:
+            mux_addr_next = c.out_base + u.z[Z_CMD_ROW_OLD] * c.out_stride
+            chunks = head_chunks if c.readout else head_chunks + u.words_of[u.z[Z_CMD_ROW_OLD]] + 1
+        else:
+            chunks = regs[pick - 1, SW_LAST]
+            mux_addr_next = c.state
+            regs[pick - 1, SW_PHASE] = 2
+            regs[pick - 1, SW_LEVEL] -= 1
+            regs[pick - 1, SW_INDEX] = 0
+        u.order_src[(u.z[Z_ORDER_HEAD] + u.z[Z_ORDER_LEVEL]) % 4] = pick
+        u.order_cnt[(u.z[Z_ORDER_HEAD] + u.z[Z_ORDER_LEVEL]) % 4] = chunks
+        u.z[Z_ORDER_LEVEL] += 1
+    # adapter
+    if per_beat > 1:
+        if chunk_take:
+            done = chunk_last or u.z[Z_AD_PTR] == per_beat - 1
+            u.z[Z_AD_PTR] = 0 if done else u.z[Z_AD_PTR] + 1
+            u.z[Z_AD_VALID] = done
+        elif beat_in:
+            u.z[Z_AD_VALID] = False
+    elif not same:
+        if chunk_take:
+            u.z[Z_AD_VALID] = True
+            u.z[Z_AD_LEFT] = beats_of_chunk - 1
+        elif beat_in:
+            if u.z[Z_AD_LEFT] == 0:
+                u.z[Z_AD_VALID] = False
+            else:
+                u.z[Z_AD_LEFT] -= 1
+    if chunk_take:
+        if chunk_last:
+            u.z[Z_CHUNK_NO] = 1
+            u.z[Z_COUNTS_HEAD] = (u.z[Z_COUNTS_HEAD] + 1) % 4
+            u.z[Z_COUNTS_LEVEL] -= 1
+        else:
+            u.z[Z_CHUNK_NO] += 1
+    # beats to the bus
+    if beat_out and u.z[Z_W_LAST]:
+        u.z[Z_AW_LEVEL] -= 1
+        u.b_time[(u.z[Z_B_HEAD] + u.z[Z_B_LEVEL]) % 8] = now + c.latency + 1
+        u.z[Z_B_LEVEL] += 1
+    if beat_in:
+        u.z[Z_W_VALID] = True
+        u.z[Z_W_LAST] = u.z[Z_OWED_BEAT] == u.owed[u.z[Z_OWED_HEAD]] - 1
+        if u.z[Z_W_LAST]:
+            u.z[Z_OWED_BEAT] = 0
+            u.z[Z_OWED_HEAD] = (u.z[Z_OWED_HEAD] + 1) % 4
+            u.z[Z_OWED_LEVEL] -= 1
+        else:
+            u.z[Z_OWED_BEAT] += 1
+    elif beat_out:
+        u.z[Z_W_VALID] = False
+    if aw_taken:
+        u.z[Z_AW_LEVEL] += 1
+        u.z[Z_AW_VALID] = False
+    if got:
+        u.z[Z_LISTED] -= 1
+    if issue:
+        u.z[Z_AW_VALID] = True
+        u.z[Z_LISTED] += 1
+        burst = u.z[Z_WALK_LEFT] if walk_last else to_border
+        u.owed[(u.z[Z_OWED_HEAD] + u.z[Z_OWED_LEVEL]) % 4] = burst
+        u.z[Z_OWED_LEVEL] += 1
+        u.z[Z_WALK_VALID] = not walk_last
+        u.z[Z_WALK_ADDR] += burst * beat_bytes
+        u.z[Z_WALK_LEFT] -= burst
+    if cmd_move:
+        u.counts[(u.z[Z_COUNTS_HEAD] + u.z[Z_COUNTS_LEVEL]) % 4] = u.z[Z_W_CHUNKS]
+        u.z[Z_COUNTS_LEVEL] += 1
+        u.z[Z_WALK_VALID] = True
+        u.z[Z_WALK_ADDR] = u.z[Z_W_ADDR]
+        u.z[Z_WALK_LEFT] = u.z[Z_W_CHUNKS] * beats_of_chunk if per_beat == 1 else (u.z[Z_W_CHUNKS] + per_beat - 1) // per_beat
+        u.z[Z_W_CMD] = False
+    if w_cmd_next:
+        u.z[Z_W_CMD] = True
+        u.z[Z_W_ADDR] = u.z[Z_MUX_ADDR]
+        u.z[Z_W_CHUNKS] = u.z[Z_MUX_CHUNKS]
+    if pick >= 0:
+        u.z[Z_MUX_ADDR] = mux_addr_next
+        u.z[Z_MUX_CHUNKS] = chunks
+    u.z[Z_CMD_ROW_OLD] = u.z[Z_CMD_ROW]
+    # entries of the output buffer: counted a cycle after they were taken
+    if u.z[Z_WR_ROW] >= 0:
+        u.remaining[u.z[Z_WR_ROW]] -= 1
+        if u.remaining[u.z[Z_WR_ROW]] == 0:
+            u.complete[u.z[Z_WR_ROW]] = 1
+    u.z[Z_WR_ROW] = row_in
+
+
+@compiled(**OPTIONS)
 def run(
-    c: Any, pixels: Any, pix_line: Any, pix_words: Any, tap_slices: Any, a: Any, b: Any, blk: Any, code: Any, entry_words: Any,
-    skips: Any,
+    c: Any, m: Any, s: Any, u: Any, regs: Any, streams: Any, fifos: Any, lifs: Any, left: Any, pixels: Any, pix_line: Any,
+    pix_words: Any, tap_slices: Any, a: Any, b: Any, blk: Any, code: Any, entry_words: Any, skips: Any,
 ) -> Any:  # fmt: skip
     """Runs a layer.
 
     Args:
         c: Parameters.
+        m, s, u, regs, streams, fifos, lifs, left: State, see :func:`fresh`.
         pixels, pix_line, pix_words, tap_slices, a, b, blk, code: See :func:`tppe_step`.
         entry_words: (rows, entries) words that are not zero in each output buffer entry.
         skips: (rows,) cycles that the row walk takes to the next row beyond one.
@@ -848,494 +1601,16 @@ def run(
         The counters; ``cycles`` is -1 if the layer did not end in ``max_cycles``.
     """
     P = c.NUM_TPPES
-    ports = P + 1
     cnt = np.zeros(NUM_COUNTERS, np.int64)
-    regs = np.zeros((P, REGISTERS), np.int64)
-    streams = np.zeros((P, 4, STREAM_REGISTERS), np.int64)
-    fifos = np.zeros((P, c.FIFO_DEPTH + 2), np.int64)
-    lifs = np.zeros((P, 2 * c.T - 1 + c.CARRY), np.int64)
-    left = np.zeros((P, a.shape[3]), np.uint64)
-    for p in range(P):
-        regs[p, ARB] = 4
-        regs[p, F0_BANK] = 1
-        regs[p, D_A_USED] = (1 << c.INDEX_RATE) - 1
-        regs[p, D_B_USED] = (1 << c.INDEX_RATE) - 1
-
-    # ---- cache
-    lines = c.NUM_BANKS * c.NUM_SETS * c.NUM_WAYS
-    tag = np.zeros(lines, np.int64)
-    status = np.zeros(lines, np.int64)            # 1: valid, 2: pending
-    age = np.zeros(lines, np.int64)
-    slow = np.zeros(c.NUM_BANKS * c.NUM_SETS, np.int64)
-    s1_valid = np.zeros(c.NUM_BANKS, np.int64)
-    s1_line = np.zeros(c.NUM_BANKS, np.int64)
-    s1_keep = np.zeros(c.NUM_BANKS, np.int64)
-    s1_read = np.zeros(c.NUM_BANKS, np.int64)
-    s1_claimed = np.zeros(c.NUM_BANKS, np.int64)
-    next_claimed = np.zeros(c.NUM_BANKS, np.int64)
-    hit = np.zeros(c.NUM_BANKS, np.int64)
-    on_way = np.zeros(c.NUM_BANKS, np.int64)
-    alloc = np.zeros(c.NUM_BANKS, np.int64)
-    way = np.zeros(c.NUM_BANKS, np.int64)
-    room_event = np.zeros(c.NUM_BANKS, np.int64)
-    bank_arb = np.full(c.NUM_BANKS, ports - 1)
-    miss_valid = np.zeros(c.NUM_BANKS, np.int64)
-    miss_line = np.zeros(c.NUM_BANKS, np.int64)
-    miss_place = np.zeros(c.NUM_BANKS, np.int64)
-    miss_arb = c.NUM_BANKS - 1
-    lookup = np.zeros(ports, np.int64)
-    fetching = np.zeros(ports, np.int64)
-    bank_of = np.zeros(ports, np.int64)
-    seen = np.zeros(ports, np.int64)
-    sleep = np.zeros(ports, np.int64)
-    claim = np.zeros(ports, np.int64)
-    claim_place = np.zeros(ports, np.int64)
-    no_room = np.zeros(ports, np.int64)
-    ready = np.zeros(ports, np.int64)
-    answer = np.zeros(ports, np.int64)
-    take = np.zeros(ports, np.int64)
-    rd_valid = np.zeros(ports, np.int64)
-    rd_line = np.zeros(ports, np.int64)
-    rd_keep = np.zeros(ports, np.int64)
-    rd_fetch = np.zeros(ports, np.int64)
-    elder = 0
-    elder_waited = False
-    depth = c.OUTSTANDING + 4
-    q_time = np.zeros(depth, np.int64)            # lines on their way: when they come, and to where
-    q_place = np.zeros(depth, np.int64)
-    q_head = 0
-    q_level = 0
-    fill_valid = False
-    fill_line = 0
-    fill_place = 0
-    last_time = 0
-
-    # ---- scheduler
-    per_line = c.LINE_BYTES // 16
-    far = lines // 2
-    walking = True
-    entry = 0
-    rows_before = 0
-    line_valid = False
-    line_wait = False
-    line_tag = 0
-    raw_valid = False
-    raw = 0
-    queue = np.zeros(4, np.int64)
-    queue_head = 0
-    queue_level = 0
-    tile_rows = min(c.tile_rows, c.rows)
-    tile_first = 0
-    row = 0
-    odd = 0
-    first_block = True
-    walk_busy = 0
-    active = True
-    sel = -1
-    sel_row = 0
-    sel_blk = 0
-    arb = P - 1
-    slot_busy = np.zeros(c.NUM_SLOTS, np.int64)
-    fetch_line = c.b_base // c.LINE_BYTES
-    here = c.b_base // c.LINE_BYTES
-    b_line = c.b_base // c.LINE_BYTES
-    end_line = (c.b_end + c.LINE_BYTES - 1) // c.LINE_BYTES
-    sched_answer = False
-    freed = -1
-    cmd_row_old = 0
-    mux_addr_next = 0
-    chunks = 0
-    was_answer = np.zeros(ports, np.int64)
-    alloc_read = np.zeros(c.NUM_BANKS, np.int64)
-    q_valid = False
-    q_fetch = False
-    q_line = 0
-    ready_tppe = np.zeros(P, np.int64)
-
-    # ---- output
+    w = np.zeros(WIRES, np.int64)
     out_arb = P - 1
-    wr_row = -1
-    remaining = np.zeros(c.rows, np.int64)
-    remaining[:] = c.entries
-    complete = np.zeros(c.rows, np.int64)
-    next_row = 0                                  # to be begun by the compressor
-    reading = False
-    read_row = 0
-    read_left = 0
-    s1 = -1                                       # entry of the row in stage 1, of entries * row
-    s2 = -1
-    cmd_valid = False
-    cmd_row = 0
-    rec_level = 0
-    rec_head = 0                                  # row of the oldest record
-    half = c.SLICE_W * c.WORD_W
-    chunk_words = c.CHUNK_W // c.WORD_W
-    slices_chunk = c.CHUNK_W // 32 if c.readout else c.CHUNK_W // c.SLICE_W
-    head_chunks = (c.entries + slices_chunk - 1) // slices_chunk
-    head_pos = 0
-    fill = 0
-    flush = False
-    head_stored = 0
-    head_out = False
-    word_stored = 0
-    word_out = False
-    head_level = 0
-    word_level = 0
-    head_depth = 4
-    while head_depth < c.K_MAX // c.CHUNK_W:
-        head_depth *= 2
-    word_depth = 4
-    while word_depth < c.K_MAX * c.WORD_W // c.CHUNK_W:
-        word_depth *= 2
-    send_state = 0
-    send_left = 0
-    send_words = 0
-    unsent = c.rows
-    words_of = np.zeros(c.rows, np.int64)
-    for r in range(c.rows):
-        total = 0
-        for e in range(c.entries):
-            total += entry_words[r, e]
-        words_of[r] = (total + chunk_words - 1) // chunk_words
-
-    # write multiplexer: source 0 is the compressor, 1 + p the state writer of TPPE p
-    mux_arb = P
-    mux_valid = False
-    mux_addr = 0
-    mux_chunks = 0
-    order_src = np.zeros(4, np.int64)
-    order_cnt = np.zeros(4, np.int64)
-    order_head = 0
-    order_level = 0
-    mux_sent = 0
-    # write master
-    beat_bytes = c.AXI_BYTES
-    border = min(256, 4096 // beat_bytes)
-    w_cmd = False
-    w_addr = 0
-    w_chunks = 0
-    walk_valid = False
-    walk_addr = 0
-    walk_left = 0
-    aw_valid = False
-    counts = np.zeros(4, np.int64)
-    counts_head = 0
-    counts_level = 0
-    chunk_no = 1
-    per_beat = max(1, c.AXI_BYTES * 8 // c.CHUNK_W)
-    beats_of_chunk = max(1, c.CHUNK_W // (c.AXI_BYTES * 8))
-    ad_ptr = 0
-    ad_valid = False
-    ad_left = 0
-    owed = np.zeros(4, np.int64)
-    owed_head = 0
-    owed_level = 0
-    owed_beat = 0
-    w_valid = False
-    w_last = False
-    listed = 0
-    aw_level = 0                                  # bursts that the memory knows of and has no last beat of
-    b_time = np.zeros(8, np.int64)
-    b_head = 0
-    b_level = 0
-    b_valid = False
-
     now = 0
     while now < c.max_cycles:
         now += 1
-        # ============================================================================================= cache: comparing
-        fill_now = q_level > 0 and q_time[q_head] == now
-        fill_at = q_place[q_head] if fill_now else -1
-        waits = no_room[elder] != 0
-        released = elder_waited and not waits
-        blocked = bank_of[elder] if waits and not lookup[elder] else -1
-        for k in range(c.NUM_BANKS):
-            alloc[k] = 0
-            if not s1_valid[k]:
-                hit[k] = 0
-                continue
-            alloc_read[k] = s1_read[k]
-            line = s1_line[k]
-            base = (k * c.NUM_SETS + line // c.NUM_BANKS % c.NUM_SETS) * c.NUM_WAYS
-            found = -1
-            for i in range(c.NUM_WAYS):
-                if status[base + i] != 0 and tag[base + i] == line:
-                    found = i
-                    break
-            hit[k] = 1 if found >= 0 and status[base + found] == 1 else 0
-            on_way[k] = 1 if found >= 0 and status[base + found] == 2 else 0
-            if found < 0:
-                victim = -1
-                oldest = -1
-                for i in range(c.NUM_WAYS):
-                    if status[base + i] == 0:
-                        victim = i
-                        oldest = 4
-                        break
-                if victim < 0:
-                    for i in range(c.NUM_WAYS):
-                        if status[base + i] == 1 and age[base + i] > oldest:
-                            pinned = False
-                            for p in range(ports):
-                                if claim[p] and claim_place[p] == base + i:
-                                    pinned = True
-                                    break
-                            if not pinned:
-                                victim = i
-                                oldest = age[base + i]
-                if victim >= 0 and not miss_valid[k] and blocked != k:
-                    found = victim
-                    alloc[k] = 1
-                    on_way[k] = 1
-                    if oldest < 3:
-                        grow = slow[base // c.NUM_WAYS] == 2
-                        for i in range(c.NUM_WAYS):
-                            if i != victim and (age[base + i] == 2 or (age[base + i] < 2 and grow)):
-                                age[base + i] += 1
-                        slow[base // c.NUM_WAYS] = 0 if grow else slow[base // c.NUM_WAYS] + 1
-                    age[base + victim] = 0 if s1_keep[k] else 2 if s1_read[k] else 1
-                    tag[base + victim] = line
-            elif s1_keep[k]:
-                age[base + found] = 0
-            elif s1_read[k]:
-                if age[base + found] != 0:
-                    age[base + found] = 2
-            elif age[base + found] > 1:
-                age[base + found] = 1
-            way[k] = base + found
-        for p in range(ports):
-            ready[p] = 1 if lookup[p] and (hit[bank_of[p]] or (fetching[p] and on_way[bank_of[p]])) else 0
-
-        # ============================================================================================= cache: requests
-        for p in range(P):
-            rd_valid[p] = regs[p, RD_VALID]
-            rd_line[p] = regs[p, RD_LINE]
-            rd_fetch[p] = regs[p, RD_FETCH]
-            rd_keep[p] = 1 if regs[p, RD_OWNER] == ROW and not regs[p, RD_FETCH] else 0
-        rd_valid[P] = 1 if q_valid else 0
-        rd_line[P] = q_line
-        rd_fetch[P] = 1 if q_fetch else 0
-        for k in range(c.NUM_BANKS):
-            s1_valid[k] = 0
-            next_claimed[k] = 0
-        for p in range(ports):
-            take[p] = 0
-        for i in range(ports):
-            if rd_valid[i] and not lookup[i] and not sleep[i] and not take[i]:
-                k = rd_line[i] % c.NUM_BANKS
-                if s1_valid[k] or alloc[k]:
-                    continue
-                # round robin among those that want this bank
-                win = -1
-                for j in range(ports):
-                    p = (bank_arb[k] + 1 + j) % ports
-                    if rd_valid[p] and not lookup[p] and not sleep[p] and rd_line[p] % c.NUM_BANKS == k:
-                        win = p
-                        break
-                bank_arb[k] = win
-                s1_valid[k] = 1
-                s1_line[k] = rd_line[win]
-                s1_keep[k] = 0
-                s1_read[k] = 0
-                claimed = 0
-                for p in range(ports):
-                    if rd_valid[p] and not lookup[p] and not sleep[p] and rd_line[p] == rd_line[win]:
-                        take[p] = 1
-                        if rd_keep[p]:
-                            s1_keep[k] = 1
-                        if not rd_fetch[p]:
-                            s1_read[k] = 1
-                        if claim[p]:
-                            claimed = 1
-                next_claimed[k] = claimed
-
-        # ============================================================================================= cache: misses
-        accepted = False                          # by the read master
-        in_flight = q_level - (1 if fill_now else 0)
-        if fill_valid and in_flight < c.OUTSTANDING:
-            accepted = True
-        load = -1
-        if q_level + (1 if fill_valid else 0) < c.OUTSTANDING + 2 and (not fill_valid or accepted):
-            for j in range(c.NUM_BANKS):
-                k = (miss_arb + 1 + j) % c.NUM_BANKS
-                if miss_valid[k]:
-                    load = k
-                    break
-        if fill_now:
-            status[fill_at] = 1
-            q_head = (q_head + 1) % depth
-            q_level -= 1
-        if accepted:
-            last_time = max(now + c.latency + 3 + c.BEATS, last_time + c.BEATS)
-            q_time[(q_head + q_level) % depth] = last_time
-            q_place[(q_head + q_level) % depth] = fill_place
-            q_level += 1
-            fill_valid = False
-            cnt[LINES_READ] += 1
-            byte = fill_line * c.LINE_BYTES
-            if c.b_base <= byte < c.b_end:
-                cnt[FILLS_B] += 1
-            elif c.b_end <= byte < c.a_end:
-                cnt[FILLS_A] += 1
-            elif byte < c.b_base:
-                cnt[FILLS_TABLE] += 1
-            else:
-                cnt[FILLS_STATE] += 1
-        if load >= 0:
-            miss_arb = load
-            fill_valid = True
-            fill_line = miss_line[load]
-            fill_place = miss_place[load]
-            miss_valid[load] = 0
-        for k in range(c.NUM_BANKS):
-            room_event[k] = 1 if (hit[k] and s1_claimed[k]) or load == k else 0
-            if alloc[k]:
-                status[way[k]] = 2
-                miss_valid[k] = 1
-                miss_line[k] = tag[way[k]]
-                miss_place[k] = way[k]
-                # an allocation of this cycle was for a fetch if nobody reads
-                if not alloc_read[k]:
-                    cnt[FETCHES] += 1
-            s1_claimed[k] = next_claimed[k]
-        if fill_now:
-            room_event[fill_at // (c.NUM_SETS * c.NUM_WAYS)] = 1
-        for p in range(ports):
-            answer[p] = 1 if ready[p] and not fetching[p] else 0
-            k = bank_of[p]
-            if lookup[p]:
-                if ready[p]:
-                    if not fetching[p]:
-                        cnt[MISSES if seen[p] else HITS] += 1
-                        if p == P:
-                            cnt[LINES_TABLE] += 1
-                        else:
-                            cnt[LINES_ROW + regs[p, RD_OWNER]] += 1
-                    seen[p] = 0
-                    claim[p] = 0
-                    no_room[p] = 0
-                elif on_way[k]:
-                    seen[p] = 1
-                    claim[p] = 1
-                    claim_place[p] = way[k]
-                    no_room[p] = 0
-                    sleep[p] = 0 if fill_at == way[k] else 1
-                else:
-                    seen[p] = 1
-                    claim[p] = 0
-                    no_room[p] = 1
-                    sleep[p] = 0 if room_event[k] else 1
-            elif sleep[p]:
-                if claim[p]:
-                    if fill_at == claim_place[p]:
-                        sleep[p] = 0
-                elif room_event[k] or released:
-                    sleep[p] = 0
-        elder_waited = waits
-        if not waits:
-            elder = 0 if elder == P else elder + 1
-
-        # ============================================================================================= scheduler
-        for p in range(P):
-            ready_tppe[p] = 1 if regs[p, TODO] == 0 and not regs[p, MORE] else 0
-        given = sel if sel >= 0 and ready_tppe[sel] else -1
-        given_row = sel_row
-        given_blk = sel_blk
-        sched_ready = ready[P] != 0
-        pick = -1
-        for j in range(P):
-            p = (arb + 1 + j) % P
-            if ready_tppe[p] and p != sel:
-                pick = p
-                break
-        slot = odd * c.tile_rows + row
-        go = (queue_level > 0 and walk_busy == 0 and pick >= 0 and (sel < 0 or given >= 0)
-              and not (first_block and slot_busy[slot]) and active)  # fmt: skip
-        block = queue[queue_head] if queue_level > 0 else 0
-        block_last = block == c.blocks - 1
-        row_last = row == tile_rows - 1
-        tile_change = go and row_last and block_last
-        line_hit = line_valid and line_tag == (c.table // 16 + entry) // per_line
-        raw_taken = raw_valid and queue_level < 4
-        entry_take = walking and line_hit and (not raw_valid or raw_taken)
-        table_want = walking and not line_hit and not line_wait
-        q_free = not q_valid or sched_ready
-        new_table = table_want and q_free
-        want = active and fetch_line < end_line and fetch_line < here + far
-        new_fetch = want and q_free and not table_want and not tile_change
-
-        if sched_ready:
-            q_valid = False
-        if new_table or new_fetch:
-            q_valid = True
-            q_fetch = not new_table
-            q_line = (c.table // 16 + entry) // per_line if new_table else fetch_line
-        if fetch_line < here:
-            fetch_line = here
-        elif new_fetch:
-            fetch_line += 1
-        if queue_level > 0:
-            here = blk[block, 0] // c.LINE_BYTES
-        if tile_change:
-            fetch_line = b_line
-            here = b_line
-        # the table's reader
-        came = line_wait and sched_answer
-        if new_table:
-            line_wait = True
-            line_valid = False
-            line_tag = (c.table // 16 + entry) // per_line
-        if came:
-            line_wait = False
-            line_valid = True
-        if raw_taken:
-            queue[(queue_head + queue_level) % 4] = raw
-            raw_valid = False
-        pushed = raw_taken
-        if entry_take:
-            raw_valid = True
-            raw = entry
-            if entry == c.blocks - 1:
-                entry = 0
-                rows_before += c.tile_rows
-                if rows_before >= c.rows:
-                    walking = False
-            else:
-                entry += 1
-        sched_answer = answer[P] != 0
-        # tasks
-        if walk_busy > 0:
-            walk_busy -= 1
-        if given >= 0:
-            sel = -1
-        if go:
-            sel = pick
-            arb = pick
-            sel_row = tile_first + row
-            sel_blk = block
-            if first_block:
-                slot_busy[slot] = 1
-            if not row_last:
-                walk_busy = skips[tile_first + row]
-                row += 1
-            else:
-                row = 0
-                if not block_last:
-                    first_block = False
-                else:
-                    walk_busy = skips[tile_first + tile_rows - 1]
-                    first_block = True
-                    odd = 1 - odd
-                    tile_first += tile_rows
-                    tile_rows = min(c.tile_rows, c.rows - tile_first)
-                    if tile_first >= c.rows:
-                        active = False
-                queue_head = (queue_head + 1) % 4
-                queue_level -= 1
-        if pushed:
-            queue_level += 1
-
-        # ============================================================================================= output buffer, TPPEs
+        cache_compare(c, m, now)
+        cache_request(c, m, s, regs)
+        cache_move(c, m, regs, cnt, now)
+        scheduler_step(c, m, s, regs, blk, skips)
         grant = -1
         for j in range(P):
             p = (out_arb + 1 + j) % P
@@ -1345,265 +1620,66 @@ def run(
                 break
         row_in = regs[grant, O_ROW] if grant >= 0 else -1
         for p in range(P):
+            task = s.y[Y_GIVEN_ROW] if s.y[Y_GIVEN] == p else -1
             tppe_step(
-                c, p, regs[p], streams[p], fifos[p], lifs[p], left, cnt, grant == p, ready[p] != 0, was_answer[p] != 0,
-                given_row if given == p else -1, given_blk, pixels, pix_line, pix_words, tap_slices, a, b, blk, code,
+                c, regs[p], w, streams[p], fifos[p], lifs[p], left[p], cnt, grant == p, m.ready[p] != 0, m.was_answer[p] != 0, task,
+                s.y[Y_GIVEN_BLK], pixels, pix_line, pix_words, tap_slices, a, b, blk, code,
             )  # fmt: skip
-        for p in range(ports):
-            if take[p]:
-                fetching[p] = rd_fetch[p]
-                bank_of[p] = rd_line[p] % c.NUM_BANKS
-            lookup[p] = take[p]
-            was_answer[p] = answer[p]
-
-        # ============================================================================================= write path
-        # the memory's answers, the master's bursts
-        got = b_valid
-        b_valid = False
-        if b_level > 0 and now >= b_time[b_head]:
-            b_valid = True
-            b_head = (b_head + 1) % 8
-            b_level -= 1
-        beat_out = w_valid and aw_level > 0
-        ad_ready = owed_level > 0 and (not w_valid or beat_out)
-        same = per_beat == 1 and beats_of_chunk == 1
-        src_valid = False
-        if order_level > 0:
-            src = order_src[order_head]
-            if src == 0:
-                src_valid = (send_state == 0 and rec_level > 0 and not c.readout) or (send_state == 1 and head_out) or (
-                    send_state == 2 and word_out)  # fmt: skip
-            else:
-                src_valid = regs[src - 1, SW_PHASE] == 2
-        chunk_in = src_valid and counts_level > 0
-        if same:
-            beat_in = chunk_in and ad_ready
-            chunk_take = beat_in
-        elif per_beat > 1:
-            beat_in = ad_valid and ad_ready
-            chunk_take = chunk_in and (not ad_valid or beat_in)
-        else:
-            beat_in = ad_valid and ad_ready
-            chunk_take = chunk_in and (not ad_valid or (beat_in and ad_left == 0))
-        chunk_last = counts_level > 0 and chunk_no == counts[counts_head]
-        # walk over a command's bursts
-        to_border = border - walk_addr // beat_bytes % border
-        walk_last = walk_left <= to_border
-        aw_taken = aw_valid
-        issue = walk_valid and (not aw_valid or aw_taken) and listed < 4
-        cmd_move = w_cmd and (not walk_valid or (issue and walk_last)) and counts_level < 4
-        mux_taken = mux_valid and not w_cmd
-        # multiplexer
-        pick = -1
-        if order_level < 4 and not mux_valid:
-            for j in range(P + 1):
-                k = (mux_arb + 1 + j) % (P + 1)
-                if (k == 0 and cmd_valid) or (k > 0 and c.carry_out and regs[k - 1, SW_PHASE] == 1 and regs[k - 1, SW_LEVEL] > 0):
-                    pick = k
-                    break
-        cmd_ready = pick == 0
-        # compressor: reader, stages, sender
-        head_room = head_level < head_depth
-        word_full = fill >= chunk_words
-        word_send = word_full or (flush and fill > 0)
-        word_leaves = word_send and word_level < word_depth
-        fill_left = fill if not word_leaves else fill - chunk_words if word_full else 0
-        word_room = fill_left < chunk_words and (not flush or fill_left == 0)
-        s2_last = s2 >= 0 and s2 % c.entries == c.entries - 1
-        head_complete = s2 >= 0 and (s2_last or head_pos == slices_chunk - 1)
-        s2_ready = word_room and (not head_complete or head_room)
-        s2_take = s2 >= 0 and s2_ready
-        s1_ready = s2 < 0 or s2_ready
-        read_ready = s1 < 0 or s1_ready
-        read = reading and read_ready
-        begin = not reading and next_row < c.rows and complete[min(next_row, c.rows - 1)] and rec_level < 4 and (not cmd_valid or cmd_ready)
-        sent_chunk = chunk_take and order_level > 0 and order_src[order_head] == 0
-        pop_record = send_state == 0 and rec_level > 0 and (sent_chunk or c.readout)
-        pop_head = send_state == 1 and sent_chunk
-        pop_word = send_state == 2 and sent_chunk
-
-        freed = -1
-        if s2_take:
-            words = entry_words[s2 // c.entries, s2 % c.entries]
-            fill_left += words
-            flush = s2_last
-            head_pos = 0 if head_complete else head_pos + 1
-        elif fill_left == 0:
-            flush = False
-        fill = fill_left
-        push_head = s2_take and head_complete
-        if s1_ready:
-            s2 = s1
-        if read_ready:
-            s1 = read_row * c.entries + c.entries - read_left if read else -1
-        if cmd_ready:
-            cmd_valid = False
-        if begin:
-            reading = True
-            read_row = next_row
-            read_left = c.entries
-            cmd_valid = True
-            cmd_row = next_row
-            next_row += 1
-            rec_level += 1
-        elif read:
-            if read_left == 1:
-                reading = False
-                freed = read_row % (2 * c.tile_rows)
-            read_left -= 1
-        # FIFOs with an output register
-        shift = head_stored > 0 and (not head_out or pop_head)
-        head_level += (1 if push_head else 0) - (1 if pop_head else 0)
-        head_stored += (1 if push_head else 0) - (1 if shift else 0)
-        head_out = shift or (head_out and not pop_head)
-        shift = word_stored > 0 and (not word_out or pop_word)
-        word_level += (1 if word_leaves else 0) - (1 if pop_word else 0)
-        word_stored += (1 if word_leaves else 0) - (1 if shift else 0)
-        word_out = shift or (word_out and not pop_word)
-        if pop_record:
-            rec_level -= 1
-            send_state = 1
-            send_left = head_chunks
-            send_words = 0 if c.readout else words_of[rec_head]
-            rec_head += 1
-        elif pop_head:
-            send_left -= 1
-            if send_left == 0:
-                send_state = 0 if send_words == 0 else 2
-                send_left = send_words
-                if send_words == 0:
-                    unsent -= 1
-                    cnt[ROWS] += 1
-        elif pop_word:
-            send_left -= 1
-            if send_left == 0:
-                send_state = 0
-                unsent -= 1
-                cnt[ROWS] += 1
-        # a state writer's chunk
-        if chunk_take and order_src[order_head] > 0:
-            p = order_src[order_head] - 1
-            regs[p, SW_INDEX] += 1
-            cnt[STATE_BYTES] += c.CHUNK_W // 8
-            if regs[p, SW_INDEX] == regs[p, SW_LAST]:
-                regs[p, SW_INDEX] = 0
-                regs[p, SW_PHASE] = 0
-        if chunk_take:
-            cnt[BYTES_WRITTEN] += c.CHUNK_W // 8
-            mux_sent += 1
-            if mux_sent == order_cnt[order_head]:
-                mux_sent = 0
-                order_head = (order_head + 1) % 4
-                order_level -= 1
-        if mux_taken:
-            mux_valid = False
-            w_cmd_next = True
-        else:
-            w_cmd_next = False
-        if pick >= 0:
-            mux_arb = pick
-            mux_valid = True
-            if pick == 0:
-                mux_addr_next = c.out_base + cmd_row_old * c.out_stride
-                chunks = head_chunks if c.readout else head_chunks + words_of[cmd_row_old] + 1
-            else:
-                chunks = regs[pick - 1, SW_LAST]
-                mux_addr_next = c.state
-                regs[pick - 1, SW_PHASE] = 2
-                regs[pick - 1, SW_LEVEL] -= 1
-                regs[pick - 1, SW_INDEX] = 0
-            order_src[(order_head + order_level) % 4] = pick
-            order_cnt[(order_head + order_level) % 4] = chunks
-            order_level += 1
-        # adapter
-        if per_beat > 1:
-            if chunk_take:
-                done = chunk_last or ad_ptr == per_beat - 1
-                ad_ptr = 0 if done else ad_ptr + 1
-                ad_valid = done
-            elif beat_in:
-                ad_valid = False
-        elif not same:
-            if chunk_take:
-                ad_valid = True
-                ad_left = beats_of_chunk - 1
-            elif beat_in:
-                if ad_left == 0:
-                    ad_valid = False
-                else:
-                    ad_left -= 1
-        if chunk_take:
-            if chunk_last:
-                chunk_no = 1
-                counts_head = (counts_head + 1) % 4
-                counts_level -= 1
-            else:
-                chunk_no += 1
-        # beats to the bus
-        if beat_out and w_last:
-            aw_level -= 1
-            b_time[(b_head + b_level) % 8] = now + c.latency + 1
-            b_level += 1
-        if beat_in:
-            w_valid = True
-            w_last = owed_beat == owed[owed_head] - 1
-            if w_last:
-                owed_beat = 0
-                owed_head = (owed_head + 1) % 4
-                owed_level -= 1
-            else:
-                owed_beat += 1
-        elif beat_out:
-            w_valid = False
-        if aw_taken:
-            aw_level += 1
-            aw_valid = False
-        if got:
-            listed -= 1
-        if issue:
-            aw_valid = True
-            listed += 1
-            burst = walk_left if walk_last else to_border
-            owed[(owed_head + owed_level) % 4] = burst
-            owed_level += 1
-            walk_valid = not walk_last
-            walk_addr += burst * beat_bytes
-            walk_left -= burst
-        if cmd_move:
-            counts[(counts_head + counts_level) % 4] = w_chunks
-            counts_level += 1
-            walk_valid = True
-            walk_addr = w_addr
-            walk_left = w_chunks * beats_of_chunk if per_beat == 1 else (w_chunks + per_beat - 1) // per_beat
-            w_cmd = False
-        if w_cmd_next:
-            w_cmd = True
-            w_addr = mux_addr
-            w_chunks = mux_chunks
-        if pick >= 0:
-            mux_addr = mux_addr_next
-            mux_chunks = chunks
-        cmd_row_old = cmd_row
-        if freed >= 0:
-            slot_busy[freed] = 0
-
-        # entries of the output buffer: counted a cycle after they were taken
-        if wr_row >= 0:
-            remaining[wr_row] -= 1
-            if remaining[wr_row] == 0:
-                complete[wr_row] = 1
-        wr_row = row_in
-
-        # ============================================================================================= the end
-        writers_idle = True
-        if c.carry_out:
+        for p in range(P + 1):
+            if m.take[p]:
+                m.fetching[p] = m.rd_fetch[p]
+                m.bank_of[p] = m.rd_line[p] % c.NUM_BANKS
+            m.lookup[p] = m.take[p]
+            m.was_answer[p] = m.answer[p]
+        output_step(c, u, regs, cnt, entry_words, row_in, now)
+        if u.z[Z_FREED] >= 0:
+            s.slot_busy[u.z[Z_FREED]] = 0
+        idle = not u.z[Z_W_CMD] and not u.z[Z_WALK_VALID] and u.z[Z_LISTED] == 0
+        over = not s.y[Y_ACTIVE] and s.y[Y_SEL] < 0 and not s.y[Y_Q_VALID] and u.z[Z_UNSENT] == 0 and not u.z[Z_CMD_VALID]
+        if over and idle and now >= 4:
             for p in range(P):
                 if regs[p, SW_PHASE] != 0 or regs[p, SW_POS] != 0 or regs[p, SW_LEVEL] != 0:
-                    writers_idle = False
-        idle = not w_cmd and not walk_valid and listed == 0
-        if not active and sel < 0 and not q_valid and unsent == 0 and not cmd_valid and writers_idle and idle and now >= 4:
-            break
+                    over = False
+            if over:
+                break
     # the control sees the end a cycle later
     cnt[CYCLES] = now + 1 if now < c.max_cycles else -1
     cnt[IDLE] += P
     return cnt
+
+
+def fresh(c: Parameters, entry_words: Ints, words: int) -> tuple[Any, ...]:
+    """All registers as a layer begins.
+
+    Args:
+        c: Parameters.
+        entry_words: (rows, entries) words that are not zero.
+        words: 64-bit words of a window.
+    """
+    P, ports, banks = c.NUM_TPPES, c.NUM_TPPES + 1, c.NUM_BANKS
+    lines = banks * c.NUM_SETS * c.NUM_WAYS
+    sizes = {"tag": lines, "status": lines, "age": lines, "slow": banks * c.NUM_SETS, "q_time": c.OUTSTANDING + 4,
+             "q_place": c.OUTSTANDING + 4, "x": CACHE_SCALARS}  # fmt: skip
+    of_ports = ("lookup", "fetching", "bank_of", "seen", "sleep", "claim", "claim_place", "no_room", "ready", "answer", "was_answer",
+                "take", "rd_valid", "rd_line", "rd_keep", "rd_fetch")  # fmt: skip
+    m = Cache(*(np.zeros(sizes.get(name, ports if name in of_ports else banks), np.int64) for name in Cache._fields))
+    m.bank_arb[:] = ports - 1
+    m.x[X_MISS_ARB] = banks - 1
+    s = Schedule(np.zeros(4, np.int64), np.zeros(c.NUM_SLOTS, np.int64), np.zeros(SCHEDULER_SCALARS, np.int64))
+    for place, value in ((Y_WALKING, 1), (Y_TILE_ROWS, min(c.tile_rows, c.rows)), (Y_FIRST_BLOCK, 1), (Y_ACTIVE, 1), (Y_SEL, -1),
+                         (Y_GIVEN, -1), (Y_ARB, P - 1), (Y_FETCH_LINE, c.b_base // c.LINE_BYTES),
+                         (Y_HERE, c.b_base // c.LINE_BYTES)):  # fmt: skip
+        s.y[place] = value
+    chunk_words = c.CHUNK_W // c.WORD_W
+    u = Output(
+        np.full(c.rows, c.entries, np.int64), np.zeros(c.rows, np.int64), -(-entry_words.sum(axis=1) // chunk_words),
+        *(np.zeros(size, np.int64) for size in (4, 4, 4, 4, 8, OUTPUT_SCALARS)),
+    )  # fmt: skip
+    for place, value in ((Z_FREED, -1), (Z_WR_ROW, -1), (Z_S1, -1), (Z_S2, -1), (Z_UNSENT, c.rows), (Z_MUX_ARB, P), (Z_CHUNK_NO, 1)):
+        u.z[place] = value
+    regs = np.zeros((P, REGISTERS), np.int64)
+    regs[:, ARB] = 4
+    regs[:, F0_BANK] = 1
+    regs[:, D_A_USED] = regs[:, D_B_USED] = (1 << c.INDEX_RATE) - 1
+    return (m, s, u, regs, np.zeros((P, 4, STREAM_REGISTERS), np.int64), np.zeros((P, c.FIFO_DEPTH + 2), np.int64),
+            np.zeros((P, 2 * c.T - 1 + c.CARRY), np.int64), np.zeros((P, words), np.uint64))  # fmt: skip

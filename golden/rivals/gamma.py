@@ -14,8 +14,8 @@ Assumptions:
 * Spikes whose row of B has no weight are dropped for nothing; a task without elements takes one cycle.
 * Tasks go in order, timestep after timestep of a row, each to the processing element that is free first; the parts of a row that is
   merged in levels are one task. The membranes of a row wait beside the processing elements until its last timestep.
-* The FiberCache delivers an element a cycle to every processing element. Rows of B stay in it while they fit; of a B larger than it, the part
-  that does not fit comes again each time it is read.
+* The FiberCache delivers an element a cycle to every processing element. Rows of B stay in it while they fit; of a B larger than
+  it, the part that does not fit comes again each time it is read.
 * An element is a weight and a column number of log2(N) bits, both on the chip and off; a partial result has ACC_W bits instead of
   the weight. Spikes are stored as column numbers of log2(K) bits, row by row and timestep by timestep (a compressed sparse row), or
   as a bitmask if that is smaller.
@@ -76,11 +76,11 @@ def estimate(work: Work, cfg: Config, latency: int = 20) -> Cost:
     partial = np.zeros((work.M, work.T), np.int64)
     for t in range(work.T):
         rows, ks = np.nonzero((work.words >> t & 1).astype(bool) & (per_k > 0))
-        few = np.bincount(rows, minlength=work.M)[rows] <= RADIX   # one level: nothing but a sum
+        few = np.bincount(rows, minlength=work.M)[rows] <= RADIX  # one level: nothing but a sum
         taken[:, t] = np.bincount(rows[few], per_k[ks[few]], work.M)
         if not few.all():
             many_rows, many = rows[~few], ks[~few]
-            for start in range(0, work.M, 256):              # bounds the memory of the product
+            for start in range(0, work.M, 256):  # bounds the memory of the product
                 part = (many_rows >= start) & (many_rows < start + 256)
                 if part.any():
                     more, again = merged(many_rows[part], b[many[part]], work.M)
@@ -92,7 +92,7 @@ def estimate(work: Work, cfg: Config, latency: int = 20) -> Cost:
     count = int(per_k.sum())
     stored = [-(-count * weight // 8), -(-(count * column + (work.K + 1) * 24) // 8)]
     read_again = max(0.0, 1 - cfg.cache_bytes / max(1, sum(stored)))
-    again = [int(read_again * max(0, spikes - count) * bits / 8) for bits in (weight, column)]
+    twice = [int(read_again * max(0, spikes - count) * bits / 8) for bits in (weight, column)]
     fired = sum(int(np.bitwise_count(words).sum(dtype=np.int64)) for words in work.maps)
     maps = sum(words.size for words in work.maps)
     spike_bytes = min(fired * max(1, clog2(work.K)), maps * work.T) // 8 + 1
@@ -102,4 +102,4 @@ def estimate(work: Work, cfg: Config, latency: int = 20) -> Cost:
     onchip = {"A": int(np.bitwise_count(work.words).sum(dtype=np.int64)) * max(1, clog2(work.K)) // 8, "B": spikes * weight // 8,
               "meta": spikes * column // 8, "psum": 2 * moved * (cfg.ACC_W + column) // 8, "C": outputs}  # fmt: skip
     return finish("gamma", cfg, latency, {"work": spikes, "merge": moved, "empty": busy - spikes - moved}, span, ops, onchip,
-                  {"A": spike_bytes, "B": stored[0] + again[0], "meta": stored[1] + again[1]}, {"C": outputs})  # fmt: skip
+                  {"A": spike_bytes, "B": stored[0] + twice[0], "meta": stored[1] + twice[1]}, {"C": outputs})  # fmt: skip

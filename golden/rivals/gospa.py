@@ -15,8 +15,8 @@ Assumptions:
   rows the elements of a row share its columns. So no two elements ever want the same partial sum, and an element adds one weight a cycle.
 * Row k of B goes to all elements at once. Each has a queue of FIFO_DEPTH of them: it may be so many k ahead of the slowest.
 * After a timestep of a tile each element takes its partial sums through the neurons, one a cycle, and clears them.
-* Weights are read from the chip for every tile and timestep; from memory once if they fit the other half of the FiberCache, else once for each tile
-  and timestep. Spikes are columns (k) of row numbers, log2(M) bits each, or a bitmask if that is smaller.
+* Weights are read from the chip for every tile and timestep; from memory once if they fit the other half of the FiberCache, else
+  once for each tile and timestep. Spikes are columns (k) of row numbers, log2(M) bits each, or a bitmask if that is smaller.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def walk(spikes: Ints, weights: Ints, depth: int) -> tuple[int, int]:
     K, rows = spikes.shape
     groups = weights.shape[1]
     end = np.zeros(rows * groups, np.int64)
-    slowest = np.zeros(depth, np.int64)       # when the slowest was done with the last k, in a ring
+    slowest = np.zeros(depth, np.int64)  # when the slowest was done with the last k, in a ring
     count = 0
     for k in range(K):
         if spikes[k].sum() == 0 or weights[k].sum() == 0:

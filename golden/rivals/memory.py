@@ -61,7 +61,7 @@ def hand_out(costs: Iterable[int] | Ints, pes: int) -> tuple[int, int]:
     """
     free = [0] * pes
     busy = last = 0
-    for cost in (costs.tolist() if isinstance(costs, np.ndarray) else costs):
+    for cost in costs.tolist() if isinstance(costs, np.ndarray) else costs:
         end = heapq.heappop(free) + cost
         busy += cost
         last = max(last, end)

@@ -20,6 +20,8 @@ Assumptions:
 
 from __future__ import annotations
 
+import numpy as np
+
 from golden.config import Config
 from golden.rivals.cost import Cost
 from golden.rivals.memory import check, finish, output_bytes
@@ -31,16 +33,16 @@ def estimate(work: Work, cfg: Config, latency: int = 20) -> Cost:
     check(work, cfg, latency)
     pes, windows = cfg.NUM_TPPES, -(-work.T // cfg.T)
     groups = -(-work.N // pes)
-    stream = windows * work.M * groups * work.K              # input slots that pass the array
+    stream = windows * work.M * groups * work.K  # input slots that pass the array
     span = stream + pes + min(cfg.T, work.T) - 2
-    macs = windows * work.M * work.N * work.K                # of rows of the array that hold a neuron
+    macs = windows * work.M * work.N * work.K  # of rows of the array that hold a neuron
     useful = work.matches
     weights = work.K * work.N * cfg.wslot_w // 8
     spikes = sum(words.size for words in work.maps) * work.T // 8 + 1
     # the chip keeps what fits: half for weights, half for spikes
     passes = 1 if weights <= cfg.cache_bytes // 2 else -(-spikes // (cfg.cache_bytes // 2))
     outputs = output_bytes(work)
-    ops = {"accumulate": macs * min(cfg.T, work.T), "neuron": work.M * work.N * work.T}
+    ops = {"accumulate": int(np.bitwise_count(work.words).sum(dtype=np.int64)) * work.N, "neuron": work.M * work.N * work.T}
     onchip = {"A": work.M * groups * work.K * work.T // 8, "B": stream * pes * cfg.wslot_w // 8, "C": outputs}
     # a row's weight enters once a pixel; the same weights serve all timesteps of a window
     busy = {"work": useful, "zeros": macs - useful, "unused": stream * pes - macs}

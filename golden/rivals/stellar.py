@@ -36,7 +36,7 @@ def estimate(work: Work, cfg: Config, latency: int = 20) -> Cost:
     live = np.count_nonzero(work.words, axis=1).astype(np.int64)
     span = int(np.maximum(live, 1).sum()) * groups
     taken = int(live.sum())
-    slots = taken * work.N                                   # weights added, zero or not
+    slots = taken * work.N  # weights added, zero or not
     weights = work.K * work.N * cfg.wslot_w // 8
     stored = sum(words.size for words in work.maps) // 8 + 1
     packed = sum(int(np.count_nonzero(words)) for words in work.maps) * work.T // 8 + 1

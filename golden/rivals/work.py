@@ -159,7 +159,7 @@ class Work:
         if self.T <= steps:
             return [self]
         mask = np.uint16((1 << steps) - 1)
-        return [Work(self.layer, tuple(words >> t & mask for words in self.maps), min(steps, self.T - t))
+        return [Work(self.layer, tuple((words >> t & mask).astype(np.uint16) for words in self.maps), min(steps, self.T - t))
                 for t in range(0, self.T, steps)]  # fmt: skip
 
     @functools.cached_property
