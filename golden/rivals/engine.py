@@ -540,14 +540,18 @@ def front_wires(c: Any, o: Any, w: Any, st: Any, left: Any, cnt: Any) -> None:
     # ------------------------------------------------------------------------------------------------ windows of B, F1, F0
     w[W_PLACE_VALID] = masks[ACTIVE] != 0 and masks[FULL] > 0
     w[W_PLACE_LAST] = masks[ITEM] == masks[END]
-    w[W_MASK_READY] = o[F1_VALID] != 0 and f2_ready
+    if c.STEPS > 1:
+        # the window goes when its last timestep enters F2
+        w[W_MASK_READY] = w[W_F2_STEP] and w[W_STEP_END] and o[F2_STEP] == c.STEPS - 2
+    else:
+        w[W_MASK_READY] = o[F1_VALID] != 0 and f2_ready
     w[W_COL_FULL] = False
     if c.coded:
         b_valid = o[D_VALID] != 0
     else:
         w[W_COL_FULL] = o[G_FILL] == c.WINDOW - 1 or o[G_CHUNK] + 1 == c.chunks or w[W_PLACE_LAST]
         b_valid = w[W_PLACE_VALID] and w[W_COL_FULL]
-    w[W_F1_FIRE] = w[W_MASK_READY] and b_valid
+    w[W_F1_FIRE] = o[F1_VALID] != 0 and f2_ready and b_valid
     w[W_F0_COL_END] = o[F0_WIN] + 1 == windows
     w[W_F0_TASK_END] = w[W_F0_COL_END] and o[F0_COLS] == 1
     if c.STEPS > 1:

@@ -19,7 +19,7 @@ stalls of the memory beyond its latency, and what the control reads before a lay
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ def one_compiles() -> Iterator[None]:
     if _ready:
         yield
         return
-    with FileLock(Path(tempfile.gettempdir()) / f"loas-engine-{getpass.getuser()}.lock"):
+    with FileLock(Path(tempfile.gettempdir()) / f"loas-engine-{os.getuid()}.lock"):
         yield
     _ready = True
 

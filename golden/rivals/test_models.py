@@ -154,7 +154,8 @@ def every(change: dict[str, int], one: Work) -> dict[str, Cost]:
 
 
 @pytest.mark.parametrize("change", [
-    {"NUM_TPPES": 1}, {"NUM_TPPES": 64}, {"CHUNK_W": 32, "WINDOW": 1}, {"CHUNK_W": 512, "WINDOW": 1}, {"FIFO_DEPTH": 2}, {"SLICE_W": 4},
+    {"NUM_TPPES": 1}, {"NUM_TPPES": 64}, {"CHUNK_W": 32, "WINDOW": 1, "INDEX_RATE": 4}, {"CHUNK_W": 512, "WINDOW": 1},
+    {"FIFO_DEPTH": 2}, {"SLICE_W": 4, "OUT_ENTRIES": 4096},
     {"SLICE_W": 64}, {"NUM_SETS": 2, "NUM_WAYS": 1, "NUM_BANKS": 2}, {"INDEX_RATE": 0}, {"INDEX_RATE": 1}, {"AXI_W": 64}, {"T": 16},
     {"T": 1}, {"WEIGHT_W": 4}, {"CHUNK_W": 256, "WINDOW": 2, "LINE_W": 2048},
 ], ids=str)  # fmt: skip
