@@ -28,7 +28,7 @@ def test_layers_of_an_image_of_their_own_are_exact() -> None:
     """The classifier of ResNet19, every kind of cycle: synthetic spikes, so nothing but this repository is needed."""
     (job,) = [job for job in jobs("resnet19", load("paper"), VALUE["seed"]) if job.net.layers[0].name == "fc2"]
     for mode in MODES:
-        cost = estimate(f"loas-{mode}", next(work for _, work in job.layers()), load("paper"), latency=VALUE["latency"])
+        cost = estimate(f"loas-{mode}", next(work for _, work in job.layers(load("paper"))), load("paper"), latency=VALUE["latency"])
         (row,) = [row for row in VALUE["layers"] if (row["mode"], row["network"], row["layer"]) == (mode, "resnet19", "fc2")]
         kinds = {"cycles": cost.cycles, **cost.breakdown, "bytes_written": cost.offchip["C"]}
         assert kinds == {key: row[key] for key in KINDS if key != "bytes_read"}, mode

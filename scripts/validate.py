@@ -26,7 +26,8 @@ from golden.errors import LoasError
 from golden.image import parse_layout, read_perf, write_image
 from golden.layer import Layer, sources
 from golden.network import Network
-from golden.rivals import Work, estimate
+from golden.rivals import Work
+from golden.rivals.loas import sequence
 from scripts import simulate
 from scripts.demo import digits
 from scripts.execute import write_json
@@ -60,10 +61,11 @@ class Job:
     spikes: npt.NDArray[np.uint8]
     maps: list[tuple[npt.NDArray[np.integer], ...]]
 
-    def layers(self) -> Iterator[tuple[Layer, Work]]:
-        """Its layers with their work."""
-        for layer, maps in zip(self.net.layers, self.maps, strict=True):
-            yield layer, Work.of(layer, *maps)
+    def layers(self, cfg: Config) -> Iterator[tuple[Layer, Work]]:
+        """Its layers with their work, and where its image puts them."""
+        layout = parse_layout(write_image(self.net, self.spikes, cfg), cfg)
+        for layer, maps, place in zip(self.net.layers, self.maps, layout.layers, strict=True):
+            yield layer, Work.of(layer, *maps, place=place)
 
 
 def shaped(name: str, cfg: Config, seed: int) -> Iterator[Job]:
@@ -193,16 +195,16 @@ def compare(value: dict[str, Any], names: list[str], console: Console) -> float:
         table = Table(title=f"{name}: cycles by model and RTL (paper, latency {value['latency']})")
         for column in ("layer", *(f"{mode} {what}" for mode in MODES for what in ("model", "RTL", "model / RTL"))):
             table.add_column(column, justify="left" if column == "layer" else "right")
-        found: list[tuple[str, Work]] = []
-        for job in jobs(name, load("paper"), value["seed"]):
-            found += [(layer.name, work) for layer, work in job.layers()]
-        for layer, work in found:
+        found = [list(job.layers(load("paper"))) for job in jobs(name, load("paper"), value["seed"])]
+        costs = {mode: [cost for layers in found for cost in
+                        sequence([work for _, work in layers], load("paper"), value["latency"], mode=mode)] for mode in MODES}  # fmt: skip
+        for i, layer in enumerate([layer.name for layers in found for layer, _ in layers]):
             cells = [layer]
             for mode in MODES:
                 row = recorded.get((mode, name, layer))
                 if row is None:
                     raise LoasError(f"layers: {mode} {name} {layer} is missing: measure with --rtl")
-                cycles = estimate(f"loas-{mode}", work, load("paper"), latency=value["latency"]).cycles
+                cycles = costs[mode][i].cycles
                 worst = max(worst, abs(cycles / row["cycles"] - 1))
                 cells += [str(cycles), str(row["cycles"]), f"{cycles / row['cycles']:.4f}"]
             table.add_row(*cells)

@@ -21,8 +21,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,34 @@ from golden.rivals.work import Work, WorkError, need
 
 Ints = npt.NDArray[np.int64]
 MODES = ("laggy", "fast", "wait", "chunk")
+
+
+class Turns:
+    """Whose turn it is at the arbiters, from layer to layer of an image: nothing resets them between layers."""
+
+    def __init__(self) -> None:
+        self.kept: tuple[Ints, ...] = ()
+
+    def give(self, state: tuple[Any, ...]) -> None:
+        """Puts them to the state of a layer that begins."""
+        if self.kept:
+            m, s, u, regs = state[:4]
+            m.bank_arb[:], regs[:, engine.ARB], scalars = self.kept
+            m.x[engine.X_MISS_ARB], s.y[engine.Y_ARB], u.z[engine.Z_MUX_ARB] = scalars.tolist()
+
+    def take(self, state: tuple[Any, ...]) -> None:
+        """Takes them from a layer that ended."""
+        m, s, u, regs = state[:4]
+        scalars = np.array([m.x[engine.X_MISS_ARB], s.y[engine.Y_ARB], u.z[engine.Z_MUX_ARB]])
+        self.kept = m.bank_arb.copy(), regs[:, engine.ARB].copy(), scalars
+
+    def read(self, line: int, cfg: Config) -> None:
+        """The control reads a line: it has the last port, and misses."""
+        if not self.kept:
+            ports = cfg.NUM_TPPES
+            self.kept = np.full(cfg.NUM_BANKS, ports), np.full(ports, 4), np.array([cfg.NUM_BANKS - 1, ports - 1, ports])
+        self.kept[0][line % cfg.NUM_BANKS] = cfg.NUM_TPPES
+        self.kept[2][0] = line % cfg.NUM_BANKS
 
 
 _ready = False
@@ -119,7 +148,7 @@ def strings(packed: npt.NDArray[np.uint8], table: list[tuple[int, int, int, int]
 
 def simulate(
     work: Work, cfg: Config, latency: int, *, laggy: bool, early: bool, speculate: bool, steps: int = 1, hold: int = 0,
-    carry_in: bool = False, carry_out: bool = False, bare: bool = False,
+    carry_in: bool = False, carry_out: bool = False, bare: bool = False, turns: Turns | None = None,
 ) -> tuple[dict[str, int], dict[str, int]]:  # fmt: skip
     """Runs a layer of at most cfg.T timesteps on the engine.
 
@@ -134,6 +163,7 @@ def simulate(
         hold: Cycles that each chunk with a match waits.
         carry_in, carry_out: Membranes are read, written.
         bare: Rows of A are masks without words.
+        turns: Whose turn it is at the machine's arbiters, which the layer before left; changed. By default nobody asked yet.
 
     Returns:
         Counters of :data:`engine.COUNTERS`, and bytes of B as stored: ``weights``, ``places``, ``records``, and ``blocks``, all of it.
@@ -168,9 +198,18 @@ def simulate(
     place["state"] = align(at + m * place["out_stride"], line)
     place["state_stride"] = align(4 * layer.n, line)
 
+    offsets = [(place["b_base"] + p, place["b_base"] + q, place["b_base"] + w, nnz) for p, q, w, nnz in table]
+    if work.place:
+        lay = work.place
+        need(lay.block_cols == cols and lay.tile_rows == tile and len(lay.blocks) == len(table), cfg, "place", lay.blocks[:1],
+             "the layer's in an image of this configuration")  # fmt: skip
+        place |= {"table": lay.block_table, "b_base": lay.b_base, "b_end": lay.b_end, "out_base": lay.out_base, "state": lay.state}
+        bases = [lay.a_base, *([lay.branch_base] if lay.branch else [])]
+        place["a_end"] = max(b + len(m) * fiber.row_stride(m.shape[1], cfg) for b, m in zip(bases, work.maps, strict=True))
+        offsets = lay.blocks
     code, sizes, starts = strings(packed, table, cfg.window_w) if index else (np.zeros(8, np.int64), [0] * len(table), [0] * len(table))
-    blk = np.array([(place["b_base"] + p, place["b_base"] + q, place["b_base"] + w, nnz, min(cols, layer.n - i * cols), sizes[i], starts[i])
-                    for i, (p, q, w, nnz) in enumerate(table)], np.int64)  # fmt: skip
+    blk = np.array([(p, q, w, nnz, min(cols, layer.n - i * cols), sizes[i], starts[i]) for i, (p, q, w, nnz) in enumerate(offsets)],
+                   np.int64)  # fmt: skip
     if steps == 1:
         a = windows(words != 0, cfg)[None]
     else:
@@ -197,8 +236,12 @@ def simulate(
         carry_out=int(carry_out), max_cycles=1 << 40, **place,
     )  # fmt: skip
     state = engine.fresh(c, entry_words, a.shape[3])
+    if turns:
+        turns.give(state)
     with one_compiles():
         done = engine.run(c, *state, pixels, pix_line, pix_words, tap_slices, a, b, blk, code, entry_words, skips)
+    if turns:
+        turns.take(state)
     counters = dict(zip(engine.COUNTERS, done.tolist(), strict=True))
     if counters["cycles"] < 0:
         raise WorkError(f"{layer.name}: the model of {cfg.name} did not come to an end")
@@ -236,6 +279,36 @@ def estimate(work: Work, cfg: Config, latency: int = 20, *, mode: str = "laggy")
     for one in costs[1:]:
         total = total + one
     return total
+
+
+def sequence(works: Sequence[Work], cfg: Config, latency: int = 20, *, mode: str = "laggy", descriptors: int = 128) -> list[Cost]:
+    """What the layers of one image cost, one after the other, each where the image puts it (:attr:`Work.place`).
+
+    Beside :func:`estimate` of each it knows where things lie and whose turn it is at the arbiters as a layer begins: chance, but on
+    layers of a thousand cycles it can be some percent.
+
+    Args:
+        works: The layers in order, of at most cfg.T timesteps.
+        cfg: The machine.
+        latency: Of the memory.
+        mode: ``laggy`` or ``fast``.
+        descriptors: Where the descriptors begin.
+
+    Raises:
+        WorkError: A layer does not fit the machine, or has no place.
+    """
+    turns, costs = Turns(), []
+    turns.read(0, cfg)
+    for i, work in enumerate(works):
+        need(work.place is not None and work.T <= cfg.T, cfg, "place", work.place, f"given, with at most T = {cfg.T} timesteps")
+        assert work.place is not None
+        for at in (descriptors + 64 * i, work.place.walk, work.place.branch_walk):
+            if at:
+                turns.read(at // cfg.line_bytes, cfg)
+        counters, stored = simulate(work, cfg, latency, laggy=mode != "fast", early=mode == "laggy", speculate=mode == "laggy",
+                                    turns=turns)  # fmt: skip
+        costs.append(cost(f"loas-{mode}", work, cfg, counters, stored, mode))
+    return costs
 
 
 def cost(name: str, work: Work, cfg: Config, counters: dict[str, int], stored: dict[str, int], mode: str) -> Cost:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from golden.config import Config
 from golden.errors import LoasError
 from golden.layer import Conv, Layer, as_spikes, conv_rows, images_in, pad_rows
+from golden.layout import LayerLayout
 
 MOST_STEPS = 16  # bits of a packed word, as spec/configs.toml allows a machine
 
@@ -52,20 +53,23 @@ class Work:
         layer: The layer.
         maps: For each operand (two with a branch) the (rows, channels) uint16 packed words that are stored, bit t is timestep t.
         T: Timesteps.
+        place: Where an image for LoAS puts it, which decides the banks of its lines; by default an image of its own.
     """
 
     layer: Layer
     maps: tuple[Words, ...]
     T: int
+    place: LayerLayout | None = None
 
     @staticmethod
-    def of(layer: Layer, spikes: npt.ArrayLike, second: npt.ArrayLike | None = None) -> Work:
+    def of(layer: Layer, spikes: npt.ArrayLike, second: npt.ArrayLike | None = None, *, place: LayerLayout | None = None) -> Work:
         """The work of a layer on given spikes.
 
         Args:
             layer: The layer.
             spikes: (M, K, T), 0 or 1; (images * in_h * in_w, cin, T) of a convolution.
             second: What the layer's branch reads, likewise.
+            place: Where an image for LoAS puts it.
 
         Raises:
             WorkError: T is not 1 to 16, or the channels do not fit the layer.
@@ -90,7 +94,7 @@ class Work:
                 images_in(layer.name, conv, rows)
             steps = T
             maps.append(pack_words(array))
-        return Work(layer, tuple(maps), steps)
+        return Work(layer, tuple(maps), steps, place)
 
     # ---- sizes
     @functools.cached_property
