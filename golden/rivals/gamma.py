@@ -16,7 +16,8 @@ Assumptions:
   merged in levels are one task. The membranes of a row wait beside the processing elements until its last timestep.
 * The FiberCache delivers an element a cycle to every processing element. Rows of B stay in it while they fit; of a B larger than
   it, the part that does not fit comes again each time it is read.
-* An element is a weight and a column number of log2(N) bits, both on the chip and off; a partial result has ACC_W bits instead of
+* An element is a weight and a column number of log2(N) bits, on the chip and off; the cache is read by whole lines, at least one for a
+  row of B, whatever of it is used. A partial result has ACC_W bits instead of
   the weight. Spikes are stored as column numbers of log2(K) bits, row by row and timestep by timestep (a compressed sparse row), or
   as a bitmask if that is smaller.
 """
@@ -99,7 +100,11 @@ def estimate(work: Work, cfg: Config, latency: int = 20) -> Cost:
     moved = int(partial.sum())
     outputs = output_bytes(work)
     ops = {"accumulate": spikes + moved, "merge": int(taken.sum()), "neuron": work.M * work.N * work.T}
-    onchip = {"A": int(np.bitwise_count(work.words).sum(dtype=np.int64)) * max(1, clog2(work.K)) // 8, "B": spikes * weight // 8,
-              "meta": spikes * column // 8, "psum": 2 * moved * (cfg.ACC_W + column) // 8, "C": outputs}  # fmt: skip
+    # a fiber of B is read by whole lines, as by all who use this cache
+    fires = np.bitwise_count(work.words).sum(axis=0, dtype=np.int64)
+    lines = int(fires @ -(-per_k * (weight + column) // (8 * cfg.line_bytes)))
+    values = lines * cfg.line_bytes * weight // (weight + column)
+    onchip = {"A": int(fires.sum()) * max(1, clog2(work.K)) // 8, "B": values, "meta": lines * cfg.line_bytes - values,
+              "psum": 2 * moved * (cfg.ACC_W + column) // 8, "C": outputs}  # fmt: skip
     return finish("gamma", cfg, latency, {"work": spikes, "merge": moved, "empty": busy - spikes - moved}, span, ops, onchip,
                   {"A": spike_bytes, "B": stored[0] + twice[0], "meta": stored[1] + twice[1]}, {"C": outputs})  # fmt: skip

@@ -67,6 +67,8 @@ def test_gamma_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cost.cycles == 10 + ENDS
     assert cost.breakdown == {"work": 6, "merge": 4, "empty": 0, "memory": 2 * ENDS, "idle": 10}
     assert cost.ops["merge"] == 10 and cost.onchip["psum"] == 2 * 4 * (16 + 2) // 8  # there and back, 16 bits and 2 of the column
+    assert cost.onchip["B"] + cost.onchip["meta"] == 4 * 128  # a line for each row of B, 8 of 10 bits of an element the weight
+    assert cost.onchip["B"] == 4 * 128 * 8 // 10
 
 
 def test_gamma_runs_timesteps_one_after_the_other() -> None:
