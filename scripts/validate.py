@@ -26,7 +26,7 @@ from golden.errors import LoasError
 from golden.image import parse_layout, read_perf, write_image
 from golden.layer import Layer, sources
 from golden.network import Network
-from golden.rivals import Work
+from golden.rivals import MACHINES, Cost, Work, energy, estimate
 from golden.rivals.loas import sequence
 from scripts import simulate
 from scripts.demo import digits
@@ -147,10 +147,11 @@ def rtl_digest() -> str:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--network", "names", multiple=True, type=click.Choice(NETWORKS), help="May be repeated.  [default: all]")
 @click.option("--rtl", is_flag=True, help="Measure the counters on the RTL anew (a quarter of an hour), and record them.")
+@click.option("--rivals", is_flag=True, help="Print cycles and energy of all machines by model instead (alexnet and vgg16 by default).")
 @click.option("--latency", type=LATENCY, help="Memory latency in cycles, with --rtl.  [default: 20]")
 @click.option("--record", type=click.Path(dir_okay=False, path_type=Path), default=RECORDED,
               help="Recorded counters.  [default: golden/rivals/rtl_cycles.json]")  # fmt: skip
-def main(names: tuple[str, ...], rtl: bool, latency: int | None, record: Path) -> None:
+def main(names: tuple[str, ...], rtl: bool, rivals: bool, latency: int | None, record: Path) -> None:
     """Print cycles of the model and of the RTL for every layer, and fail where they differ by more than 3 %.
 
     Example: python -m scripts.validate --network vgg16
@@ -162,6 +163,9 @@ def main(names: tuple[str, ...], rtl: bool, latency: int | None, record: Path) -
     try:
         if latency is not None and not rtl:
             raise LoasError(f"--latency {latency} is not legal without --rtl: the recorded counters have their own")
+        if rivals:
+            compare_machines(list(dict.fromkeys(names)) or ["alexnet", "vgg16"], console)
+            return
         if rtl:
             value = measure(wanted, 20 if latency is None else latency, 1, lambda text: console.print(text, markup=False))
             write_json(record, value)
@@ -181,6 +185,29 @@ def main(names: tuple[str, ...], rtl: bool, latency: int | None, record: Path) -
         sys.exit(1)
     if worst > BOUND:
         sys.exit(1)
+
+
+def compare_machines(names: list[str], console: Console) -> None:
+    """Prints cycles and energy of all machines by their models, in total for each network (seed 1, latency 20)."""
+    cfg = load("paper")
+    table = Table(title="all layers that read spikes, by model (paper, latency 20)")
+    table.add_column("machine", no_wrap=True)
+    for name in names:
+        for what in ("cycles", "x LoAS", "uJ"):
+            table.add_column(f"{name} {what}", justify="right")
+    costs: dict[str, dict[str, list[Cost]]] = {machine: {} for machine in MACHINES}
+    for name in names:
+        works = [Work.of(layer, *maps) for job in jobs(name, cfg, 1) for layer, maps in zip(job.net.layers, job.maps, strict=True)]
+        for machine, found in costs.items():
+            found[name] = [estimate(machine, work, cfg) for work in works]
+    for machine, found in costs.items():
+        cells = [machine]
+        for name in names:
+            cycles, own = (sum(cost.cycles for cost in costs[which][name]) for which in (machine, "loas-laggy"))
+            joules = sum(sum(energy(cost).values()) for cost in found[name])
+            cells += [str(cycles), f"{cycles / own:.2f}", f"{joules / 1e6:.1f}"]
+        table.add_row(*cells)
+    console.print(table)
 
 
 def compare(value: dict[str, Any], names: list[str], console: Console) -> float:
