@@ -125,3 +125,48 @@ class Statistics:
             LoasError: See :meth:`odds`.
         """
         return unpack(rng.choice(np.arange(1 << T), shape, p=self.odds(T, tuned=tuned)), T)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Spikes for any number of timesteps: an active neuron fires in each timestep with the same odds, the others never.
+
+    The simplest rule that says what more timesteps do to a map: few more neurons fire, those that do fire more often.
+
+    Attributes:
+        active: Fraction of neurons that may fire.
+        rate: Odds of a spike of such a neuron in a timestep.
+    """
+
+    active: float
+    rate: float
+
+    @staticmethod
+    def of(statistics: Statistics, T: int) -> Rates:
+        """The rates that give these zeros and silent neurons at T timesteps, before once-firing neurons are dropped.
+
+        Raises:
+            LoasError: There are none: fewer spikes than neurons that fire, or more than T for each.
+        """
+        ones, fire = 1 - statistics.zeros, 1 - statistics.silent
+        if fire == 0 and ones == 0:
+            return Rates(0.0, 1.0)
+        # spikes of a neuron that fires, ones T / fire, is T p / (1 - (1 - p)^T): 1 at p = 0 (a limit), T at p = 1, and rises between
+        if not fire <= ones * T + 1e-9 or not ones <= fire + 1e-9:
+            raise LoasError(f"zeros = {statistics.zeros} is not legal: must be {statistics.silent:g} to {1 - fire / T:g} with silent = "
+                            f"{statistics.silent} at T = {T}")  # fmt: skip
+        low, high = 1e-9, 1.0
+        for _ in range(60):
+            p = (low + high) / 2
+            low, high = (p, high) if p * fire < ones * (1 - (1 - p) ** T) else (low, p)
+        rate = (low + high) / 2
+        return Rates(min(1.0, ones / rate), rate)
+
+    def silent(self, T: int) -> float:
+        """Fraction of neurons without a spike in T timesteps."""
+        return 1 - self.active * (1 - (1 - self.rate) ** T)
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, int], T: int) -> SpikeArray:
+        """(*shape, T) random spikes."""
+        active = rng.random(shape) < self.active
+        return (active[..., None] & (rng.random((*shape, T)) < self.rate)).astype(np.uint8)
