@@ -22,6 +22,7 @@ from golden.errors import LoasError
 from golden.image import read_image
 from golden.network import check_inputs, load_network, load_spikes
 from scripts.dump import dump_lines
+from scripts.evaluate.sweep import sweep_command
 from scripts.execute import execute_batches, facts, layer_table, prepare, write_json
 from scripts.importer.data import machine_input
 from scripts.importer.diff import decisions, survey
@@ -69,7 +70,11 @@ def main() -> None:
       loas check build/image
       loas dump build/image --region descriptors
       loas unpack build/image/image.bin build/unpacked
+      loas sweep --network vgg16 --set NUM_TPPES=4,16,64
     """
+
+
+main.add_command(sweep_command)
 
 
 def said(given: dict[str, Any]) -> list[str]:

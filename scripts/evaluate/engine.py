@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""Runs tasks: in this process, in processes of this machine, or on a cluster whose scheduler is given (Dask).
+
+A task is a pure function of what it is given and of the sources, so where it runs, and how often, changes nothing. A worker that
+dies loses what it was at; the scheduler gives that to another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from golden.errors import LoasError
+from scripts.evaluate.measure import Value, run_task
+from scripts.evaluate.points import Point, Task, model_digest
+from scripts.evaluate.store import Store
+
+CONNECT_SECONDS = 10  # for the scheduler to answer
+RETRIES = 3  # of a task whose worker died under it, before it is taken to be the task's fault
+
+
+@contextlib.contextmanager
+def client_of(workers: int, scheduler: str | None) -> Iterator[Any]:
+    """A Dask client: of the scheduler at an address, or of new processes of this machine.
+
+    Raises:
+        LoasError: Nobody answers at the address, or it is no address.
+    """
+    import dask
+    from distributed import Client, LocalCluster
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": RETRIES, "distributed.admin.large-graph-warning-threshold": "1GB"}))
+        if scheduler is None:
+            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0,
+                                   silence_logs=logging.CRITICAL)  # fmt: skip
+            yield stack.enter_context(Client(stack.enter_context(cluster)))
+            return
+        try:
+            client = Client(scheduler, timeout=CONNECT_SECONDS)
+        except (OSError, ValueError, TimeoutError) as err:
+            raise LoasError(f"--scheduler {scheduler} is not legal: must be the address of a Dask scheduler that answers, such as "
+                            f"tcp://host:8786 ({type(err).__name__})") from err  # fmt: skip
+        yield stack.enter_context(client)
+
+
+def run_all(
+    tasks: list[Task],
+    store: Store,
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    done: Callable[[Task, bool], None] = lambda task, kept: None,
+) -> dict[Point, Value]:
+    """Results of all points, by model.
+
+    Args:
+        tasks: From :meth:`scripts.evaluate.workload.Library.tasks`.
+        store: What is in it does not run again.
+        workers: Processes, by default one a processor; 1: no others than this one.
+        scheduler: Address of a Dask scheduler instead.
+        done: Called with each task that has come to its end, and whether it was in the store.
+
+    Raises:
+        LoasError: A point cannot be measured, the scheduler does not answer, or its workers have other sources.
+    """
+    found: dict[Point, Value] = {}
+    waiting: list[Task] = []
+    for task in tasks:
+        kept = {point: store.get(task.key(point)) for point in task.points}
+        found |= {point: value for point, value in kept.items() if value is not None}
+        missing = tuple(point for point, value in kept.items() if value is None)
+        if missing:
+            waiting.append(Task(missing, task.table, task.bits))
+        else:
+            done(task, True)
+
+    def take(task: Task, values: list[Value]) -> None:
+        for point, value in zip(task.points, values, strict=True):
+            store.put(task.key(point), value)
+            found[point] = value
+        done(task, False)
+
+    if not waiting:
+        return found
+    count = min(workers or os.cpu_count() or 1, len(waiting))
+    if scheduler is None and count == 1:
+        for task in waiting:
+            take(task, run_task(task, model_digest()))
+        return found
+    from distributed import KilledWorker, as_completed
+
+    with client_of(count, scheduler) as client:
+        futures = {client.submit(run_task, task, model_digest(), pure=False): task for task in waiting}
+        for future in as_completed(futures):
+            try:
+                take(futures[future], future.result())
+            except KilledWorker as err:
+                first = futures[future].points[0]
+                raise LoasError(f"{first.network} {first.layer}: {RETRIES + 1} workers died under it: {err}") from err
+            except ModuleNotFoundError as err:
+                raise LoasError(f"--scheduler {scheduler}: its workers are not legal: must have this project's packages and requirements: {err}") from err
+            future.release()
+    return found
