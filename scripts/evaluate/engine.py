@@ -12,12 +12,16 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import as_completed as futures_done
 from typing import Any
 
+from golden.config import Config
 from golden.errors import LoasError
-from scripts.evaluate.measure import Value, run_task
+from scripts.evaluate.measure import Value, by_rtl, rtl_job, run_task
 from scripts.evaluate.points import Point, Task, model_digest
 from scripts.evaluate.store import Store
+from scripts.simulate import SimulationError, build
 
 CONNECT_SECONDS = 10  # for the scheduler to answer
 RETRIES = 3  # of a task whose worker died under it, before it is taken to be the task's fault
@@ -105,4 +109,47 @@ def run_all(
             except ModuleNotFoundError as err:
                 raise LoasError(f"--scheduler {scheduler}: its workers are not legal: must have this project's packages and requirements: {err}") from err
             future.release()
+    return found
+
+
+def run_rtl(tasks: list[Task], store: Store, *, workers: int, say: Callable[[str], None], done: Callable[[Task, bool], None]) -> dict[Point, Value]:
+    """Results of all points, by the RTL in Verilator on this machine, every output compared.
+
+    Args:
+        tasks: Of points whose engine is RTL.
+        store: What is in it does not run again.
+        workers: Simulations at a time.
+        say: Called with words about builds.
+        done: As of :func:`run_all`, with tasks of a point each.
+
+    Raises:
+        LoasError: A simulator cannot be built, or a run did not give what it must.
+    """
+    found: dict[Point, Value] = {}
+    waiting: dict[Config, list[Task]] = {}
+    for task in tasks:
+        for point in task.points:
+            one, value = Task((point,), task.table, task.bits), store.get(task.key(point))
+            if value is not None:
+                found[point] = value
+                done(one, True)
+            else:
+                waiting.setdefault(point.cfg(), []).append(one)
+    for cfg, group in waiting.items():
+        jobs = [rtl_job(task, task.points[0]) for task in group]
+        try:
+            program = build(cfg, max(len(job.image) for job in jobs), say=say)
+            pool = ThreadPoolExecutor(workers)
+            try:
+                futures = {pool.submit(by_rtl, job, task.points[0], program): task for job, task in zip(jobs, group, strict=True)}
+                for future in futures_done(futures):
+                    task = futures[future]
+                    point = task.points[0]
+                    found[point] = future.result()
+                    store.put(task.key(point), found[point])
+                    done(task, False)
+            finally:
+                pool.shutdown(cancel_futures=True)
+        except SimulationError as err:
+            raise LoasError(f"RTL, configuration {cfg.name}: {err}") from err
     return found

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,33 +61,46 @@ def run_task(task: Task, digest: str) -> list[Value]:
     return [by_model(task, point) for point in task.points]
 
 
-def by_rtl(task: Task, point: Point, program: Any, say: Callable[[int, int, int], None]) -> Value:
-    """A point by the RTL; ``program`` is the simulator of its configuration.
-
-    Returns:
-        As :func:`by_model` as far as the counters go, with ``compared`` and ``mismatches``.
-
-    Raises:
-        LoasError: The machine ended with an error, or an output differs.
-    """
+def rtl_job(task: Task, point: Point) -> Any:
+    """The packed image of a point with what it must give: a scripts.nets.Job."""
     from golden.image import parse_layout, write_image
     from golden.network import Network
     from scripts import nets
-    from scripts.compare import CATEGORIES
-    from scripts.simulate import run
+    from scripts.shapes import NetworkShape
 
     cfg = point.cfg()
     shape, layer, rows = layer_and_rows(task, point)
     net = Network(f"{point.network}.{point.layer}", cfg.T, [layer])
     image = write_image(net, rows, cfg)
-    job = nets.Job(None, shape, net, rows, net.run(rows), image, parse_layout(image, cfg))  # type: ignore[arg-type]
-    nets.measure(job, cfg, lambda one: run(program, cfg, one.image, latency=point.latency, progress=say))
+    return nets.Job(NetworkShape(point.network, point.T, None, (shape,)), shape, net, rows, net.run(rows), image, parse_layout(image, cfg))
+
+
+def by_rtl(job: Any, point: Point, program: Path) -> Value:
+    """A point by the RTL, every output compared with the golden model.
+
+    Args:
+        job: From :func:`rtl_job`.
+        point: The same.
+        program: The simulator of its configuration.
+
+    Returns:
+        As :func:`by_model` as far as the counters go, with ``floor``, ``compared`` and ``mismatches``.
+
+    Raises:
+        LoasError: The machine ended with an error, or an output differs.
+    """
+    from scripts import nets
+    from scripts.compare import CATEGORIES
+    from scripts.simulate import run
+
+    cfg = point.cfg()
+    nets.measure(job, cfg, lambda one: run(program, cfg, one.image, latency=point.latency))
     if job.faults or not job.record or job.record["mismatches"]:
-        raise LoasError(f"{point.network} {point.layer} on {point.machine}: {(job.faults or ['no result'])[0]}")
+        raise LoasError(f"{point.network} {point.layer} on {point.machine} (RTL): {(job.faults or ['no result'])[0]}")
     record = job.record
-    return {"cycles": record["cycles"], "pes": cfg.NUM_TPPES,
-            "breakdown": {key: record[key] for key in CATEGORIES}, "ops": {"accumulate": record["matches"], "corrections": record["corrections"]},
+    return {"cycles": record["cycles"], "pes": cfg.NUM_TPPES, "breakdown": {key: record[key] for key in CATEGORIES},
+            "ops": {"accumulate": record["matches"], "corrections": record["corrections"]},
             "onchip": {"lines": (record["cache_hits"] + record["cache_misses"]) * cfg.line_bytes},
             "offchip": {"read": record["bytes_read"], "written": record["bytes_written"]},
             "floor": record["floor_cycles"], "compared": record["compared"], "mismatches": record["mismatches"],
-            "work": {"M": record["M"], "K": record["K"], "N": record["N"], "silent": record["silent"], "zero_spikes": record["zero_spikes"]}}  # fmt: skip
+            "work": {key: record[key] for key in ("M", "K", "N", "silent", "zero_spikes", "matches")}}  # fmt: skip
