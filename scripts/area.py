@@ -34,26 +34,34 @@ LIBERTY = "usr/share/qflow/tech/osu018/osu018_stdcells.lib"
 PACKAGE = "qflow-tech-osu018"
 BUILD = ROOT / "build/area"
 DRIVE = "set_driving_cell BUFX2\nset_load 15\n"  # what ABC sizes for: a buffer in front of inputs, 15 fF behind outputs
-MODES = {"LAGGY": {"LAGGY": 1}, "FAST": {"LAGGY": 0}, "SparTen": {"LAGGY": 0, "SEQUENTIAL": 1}}
+MODES = {
+    "LAGGY": {"LAGGY": 1}, "FAST": {"LAGGY": 0}, "SparTen": {"LAGGY": 0, "SEQUENTIAL": 1, "WINDOW": 1},
+    "LAGGY, window of one chunk": {"LAGGY": 1, "WINDOW": 1}, "FAST, window of one chunk": {"LAGGY": 0, "WINDOW": 1},
+}  # fmt: skip
+MORE = tuple(MODES)[3:]  # of the configuration's T only
 TIMESTEPS = (4, 8, 16)
 TPPE, MACHINE = "tppe", "machine"
 # stay apart in a TPPE, so that they can be weighed
-TPPE_APART = ("loas_prefix_fast", "loas_prefix_laggy", "loas_join/*match_inst", "loas_join/*ones_inst", "loas_fifo", "loas_join", "loas_join_laggy",
-              "loas_join_fast", "loas_join_sequential", "loas_row_buffer", "loas_index_decode", "loas_stream_reader", "loas_window")  # fmt: skip
+TPPE_APART = ("loas_prefix_fast", "loas_prefix_laggy", "loas_join/*match_inst", "loas_join/*ones_inst", "loas_sparten_join/*match_inst",
+              "loas_sparten_join/*ones_inst", "loas_fifo", "loas_join", "loas_join_laggy",
+              "loas_join_fast", "loas_sparten_planes", "loas_sparten_join", "loas_sparten_weights", "loas_sparten_sums",
+              "loas_row_buffer", "loas_index_decode", "loas_stream_reader", "loas_window")  # fmt: skip
 MACHINE_APART = ("loas_tppe", "loas_plif", "loas_state_writer", "loas_out_slice", "loas_out_buffer", "loas_compressor", "loas_write_mux",
                  "loas_fiber_cache", "loas_crossbar", "loas_cache_bank", "loas_cache_fill", "loas_axi_read", "loas_axi_write",
                  "loas_axil_regs", "loas_control", "loas_scheduler", "loas_perf")  # fmt: skip
 # (part, path of instances in the TPPE), first that fits; what lies below an instance belongs to it unless it has a part of its own
 PARTS = (
-    ("fast prefix sum over B", r"join_inst\.prefix_b_inst"),
-    ("fast prefix sum over A", r"join_inst\.gen_(fast|sequential)\.prefix_a_inst"),
-    ("prefix sum of a slice of A", r"join_inst\.gen_laggy\.prefix_a_inst"),
+    ("fast prefix sum over B", r".*join_inst\.prefix_b_inst"),
+    ("fast prefix sum over A", r".*join_inst\.(gen_fast\.)?prefix_a_inst"),
+    ("prefix sum of a slice of A", r".*join_inst\.gen_laggy\.prefix_a_inst"),
     ("laggy prefix sum", r"row_inst\..*prefix_inst"),
-    ("priority encoders", r"join_inst\..*match_inst"),
-    ("popcounts of a window", r"join_inst\..*ones_inst"),
+    ("priority encoders", r".*join_inst\..*match_inst"),
+    ("popcounts of a window", r".*join_inst\..*ones_inst"),
     ("match and weight FIFOs", r".*_fifo_inst"),
-    ("accumulators", r".*back_inst"),
-    ("join, rest", r"join_inst"),
+    ("accumulators", r".*(back|sums)_inst"),
+    ("planes of a row (SparTen)", r".*planes_inst"),
+    ("lines of a window's weights (SparTen)", r".*rival_inst\.weights_inst"),
+    ("join, rest", r".*join_inst"),
     ("row buffer", r"row_inst"),
     ("index decoder", r".*decode_inst"),
     ("line buffers of records, masks, weights, membranes", r".*(params|masks|state|weights)_inst"),
@@ -112,13 +120,13 @@ def points(cfg: Config, kinds: tuple[str, ...], modes: tuple[str, ...], technolo
     """All that these choices say; the machine at the configuration's T only, since no more is asked of it."""
     for kind in kinds:
         have = parameters_of("loas_tppe" if kind == TPPE else "loas_top")
-        for steps in T if kind == TPPE else (cfg.T,):
-            for mode in modes:
-                if not set(MODES[mode]) <= set(cfg.verilog_parameters()):
-                    continue  # this machine has no such mode
-                changed = cfg.override(**{**MODES[mode], "T": steps})
-                chosen = {key: value for key, value in changed.verilog_parameters().items() if key in have}
-                for technology in technologies:
+        for technology in technologies:
+            for steps in T if kind == TPPE else (cfg.T,):
+                for mode in modes:
+                    if mode in MORE and (kind == MACHINE or steps != cfg.T):
+                        continue
+                    changed = cfg.override(**{**MODES[mode], "T": steps})
+                    chosen = {key: value for key, value in changed.verilog_parameters().items() if key in have}
                     yield Point(kind, mode, technology, changed, chosen)
 
 
@@ -323,8 +331,6 @@ def main(
         if OSU018 in libraries and liberty is None:
             raise LoasError(f"/{LIBERTY}: cannot be read: type make area, or as root: apt-get install {PACKAGE}")
         chosen = list(points(cfg, kinds or (TPPE, MACHINE), modes or tuple(MODES), libraries, steps or TIMESTEPS))
-        if not chosen:
-            raise LoasError(f"--mode {' '.join(modes)} is not legal: this machine has no such mode")
         values = run_points(chosen, liberty, timeout, console, lambda text: console.print(text, markup=False))
         result = {"config": cfg.name, "yosys": yosys_version(), "constraints": DRIVE.split("\n")[:2], "points": values}
         for value in values:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ECP5, OSU018 = "ecp5", "osu018"
-TECHNOLOGIES = (ECP5, OSU018)
+TECHNOLOGIES = (OSU018, ECP5)
 MACRO_DEPTH = 16  # an array of more entries is a RAM macro; all of loas_ram are
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from golden.config import load
 from golden.rivals import MACHINES
-from scripts.evaluate.points import RATES, RAW, RTL, RTL_MODES, SYNTHETIC, Point
+from scripts.evaluate.points import RATES, RAW, RTL, SYNTHETIC, Point
 from scripts.evaluate.workload import Library
 
 NETWORKS = ("alexnet", "vgg16", "resnet19", "spikformer")
@@ -18,6 +18,8 @@ SWEPT = ("alexnet", "vgg16")
 LOAS, WAIT, SPARTEN, PASSES = "loas-laggy", "loas-wait", "sparten", "sparten-passes"
 RIVALS = (SPARTEN, PASSES, "gospa", "gamma", "ptb", "stellar")
 COMPARED = (LOAS, SPARTEN, "gospa", "gamma")
+OWN = {SPARTEN: (("WINDOW", 1),), PASSES: (("WINDOW", 1),)}  # a machine's own parameters: SparTen's chunk is 128 bits
+MEASURED_ON = ((LOAS, 2), (SPARTEN, 1), (LOAS, 1), (SPARTEN, 2), ("loas-fast", 2))  # RTL: machine, WINDOW; the first two: as built
 TIMESTEPS = (1, 2, 4, 8, 16)
 DENSITIES = (0.02, 0.05, 0.10, 0.25, 0.50, 0.75)
 TPPES = (1, 2, 4, 8, 16, 32, 64)
@@ -79,6 +81,9 @@ def plan(library: Library, quick: bool, config: str, latency: int, seed: int, rt
     ) -> Series:  # fmt: skip
         steps = library.shapes[network].T
         fields = {"spikes": spikes or library.best(network), "T": steps, "config": config, "latency": latency, "seed": seed, **more}
+        changes: tuple[tuple[str, int], ...] = fields.get("overrides", ())  # type: ignore[assignment]
+        if "WINDOW" not in dict(changes):
+            fields["overrides"] = tuple(sorted({**dict(OWN.get(machine, ())), **dict(changes)}.items()))
         return Series(group, str(label), machine, network,
                       tuple(Point(machine, network, name, **fields) for name in layers(library, network, quick and some)))  # type: ignore[arg-type]  # fmt: skip
 
@@ -95,11 +100,9 @@ def plan(library: Library, quick: bool, config: str, latency: int, seed: int, rt
                 yield series(DROP, spikes, machine, network, spikes, some=True)
     swept = [name for name in SWEPT if name in library.shapes]
     if rtl:
-        modes = [mode for mode in RTL_MODES if set(RTL_MODES[mode]) <= set(cfg.verilog_parameters())]
         for network in (name for name in RTL_NETWORKS if name in library.shapes):
-            for machine in modes:
-                if not (quick and machine == "loas-fast"):
-                    yield series(MEASURED, RTL, machine, network, engine=RTL)
+            for machine, window in MEASURED_ON[:2] if quick else MEASURED_ON:
+                yield series(MEASURED, window, machine, network, engine=RTL, overrides=(("WINDOW", window),))
 
     def thin(values: tuple[object, ...]) -> tuple[object, ...]:
         return values[::2] if quick else values
@@ -137,6 +140,7 @@ def plan(library: Library, quick: bool, config: str, latency: int, seed: int, rt
                 yield series(BUS, bits, machine, network, some=True, overrides=(("AXI_W", bits),))
         # from our machine to what the paper compares, a step each
         small = (("AXI_W", 64), ("NUM_SETS", 2), ("NUM_WAYS", 4))
-        for label, changes in (("WINDOW = 2", ()), ("WINDOW = 1", (("WINDOW", 1),)), ("WINDOW = 1, 8 bytes a cycle, 16 KB", (*small, ("WINDOW", 1)))):
+        for label, changes in (("as built", ()), ("LoAS with WINDOW = 1", (("WINDOW", 1),)),
+                               ("and 8 bytes a cycle, 16 KB of cache", (*small, ("WINDOW", 1)))):  # fmt: skip
             for machine in (LOAS, SPARTEN, PASSES):
                 yield series(PART, label, machine, network, overrides=tuple(sorted(changes)))
