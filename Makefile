@@ -14,7 +14,7 @@ export OBJCACHE := ccache
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test lint regress waves mutants bench nets mnist defs clean distclean
+.PHONY: help setup system demo test lint regress waves mutants bench speed area nets mnist defs clean distclean
 
 help: ## this text
 	@echo 'LoAS - spiking neural network accelerator.  Targets (each may be run first):'
@@ -71,8 +71,19 @@ waves: setup ## one test of the tiny machine with a waveform in build/waves, for
 mutants: setup ## hand-made and generated faults: the tests must find every one
 	$(PY) -m scripts.mutants
 
-bench: setup ## LAGGY against FAST at VGG16's densities, cycles a match, speed of the simulation; BENCH=--quick for a look
-	$(PY) -m scripts.bench $(BENCH)
+bench: setup ## the evaluation: LoAS against its rivals, docs/results.md with plots; BENCH=--quick for a look in 10 minutes
+	$(PY) -m scripts.evaluate $(BENCH)
+
+speed: setup ## LAGGY against FAST at VGG16's densities, cycles a match, speed of the simulation; SPEED=--quick for a look
+	$(PY) -m scripts.bench $(SPEED)
+
+LIBERTY := usr/share/qflow/tech/osu018/osu018_stdcells.lib
+area: setup ## area and delay by Yosys for ECP5 and OSU's 0.18 um cells (an hour or two, goes on where it was): docs/area.md
+	@if [ ! -e /$(LIBERTY) ] && [ ! -e build/area/cells/$(LIBERTY) ]; then \
+	  mkdir -p build/area/cells && cd build/area/cells && apt-get download qflow-tech-osu018 && dpkg-deb -x qflow-tech-osu018_*.deb . \
+	    || { echo 'error: no standard cells; type:  sudo apt-get update && sudo apt-get install -y --no-install-recommends qflow-tech-osu018' >&2; exit 1; }; \
+	fi
+	$(PY) -m scripts.area --page docs/area.md $(AREA)
 
 nets: setup ## layers of AlexNet and VGG16 with recorded spikes (synthetic where absent), RTL against golden model; NETS="--network resnet19" for others
 	$(PY) -m scripts.nets $(NETS)

@@ -35,20 +35,55 @@ PACKAGE = "qflow-tech-osu018"
 BUILD = ROOT / "build/area"
 DRIVE = "set_driving_cell BUFX2\nset_load 15\n"  # what ABC sizes for: a buffer in front of inputs, 15 fF behind outputs
 MODES = {
-    "LAGGY": {"LAGGY": 1}, "FAST": {"LAGGY": 0}, "SparTen": {"LAGGY": 0, "SEQUENTIAL": 1, "WINDOW": 1},
-    "LAGGY, window of one chunk": {"LAGGY": 1, "WINDOW": 1}, "FAST, window of one chunk": {"LAGGY": 0, "WINDOW": 1},
-}  # fmt: skip
+    "LAGGY": {"LAGGY": 1},
+    "FAST": {"LAGGY": 0},
+    "SparTen": {"LAGGY": 0, "SEQUENTIAL": 1, "WINDOW": 1},
+    "LAGGY, window of one chunk": {"LAGGY": 1, "WINDOW": 1},
+    "FAST, window of one chunk": {"LAGGY": 0, "WINDOW": 1},
+}
 MORE = tuple(MODES)[3:]  # of the configuration's T only
 TIMESTEPS = (4, 8, 16)
 TPPE, MACHINE = "tppe", "machine"
 # stay apart in a TPPE, so that they can be weighed
-TPPE_APART = ("loas_prefix_fast", "loas_prefix_laggy", "loas_join/*match_inst", "loas_join/*ones_inst", "loas_sparten_join/*match_inst",
-              "loas_sparten_join/*ones_inst", "loas_fifo", "loas_join", "loas_join_laggy",
-              "loas_join_fast", "loas_sparten_planes", "loas_sparten_join", "loas_sparten_weights", "loas_sparten_sums",
-              "loas_row_buffer", "loas_index_decode", "loas_stream_reader", "loas_window")  # fmt: skip
-MACHINE_APART = ("loas_tppe", "loas_plif", "loas_state_writer", "loas_out_slice", "loas_out_buffer", "loas_compressor", "loas_write_mux",
-                 "loas_fiber_cache", "loas_crossbar", "loas_cache_bank", "loas_cache_fill", "loas_axi_read", "loas_axi_write",
-                 "loas_axil_regs", "loas_control", "loas_scheduler", "loas_perf")  # fmt: skip
+TPPE_APART = (
+    "loas_prefix_fast",
+    "loas_prefix_laggy",
+    "loas_join/*match_inst",
+    "loas_join/*ones_inst",
+    "loas_sparten_join/*match_inst",
+    "loas_sparten_join/*ones_inst",
+    "loas_fifo",
+    "loas_join",
+    "loas_join_laggy",
+    "loas_join_fast",
+    "loas_sparten_planes",
+    "loas_sparten_join",
+    "loas_sparten_weights",
+    "loas_sparten_sums",
+    "loas_row_buffer",
+    "loas_index_decode",
+    "loas_stream_reader",
+    "loas_window",
+)
+MACHINE_APART = (
+    "loas_tppe",
+    "loas_plif",
+    "loas_state_writer",
+    "loas_out_slice",
+    "loas_out_buffer",
+    "loas_compressor",
+    "loas_write_mux",
+    "loas_fiber_cache",
+    "loas_crossbar",
+    "loas_cache_bank",
+    "loas_cache_fill",
+    "loas_axi_read",
+    "loas_axi_write",
+    "loas_axil_regs",
+    "loas_control",
+    "loas_scheduler",
+    "loas_perf",
+)
 # (part, path of instances in the TPPE), first that fits; what lies below an instance belongs to it unless it has a part of its own
 PARTS = (
     ("fast prefix sum over B", r".*join_inst\.prefix_b_inst"),
@@ -100,9 +135,16 @@ class Point:
 
     def job(self, liberty: Path | None) -> dict[str, Any]:
         """For scripts/synthesis.py."""
-        return {"sources": [str(path) for path in sources() if path.suffix == ".v"], "include": str(ROOT / "rtl"), "top": self.top,
-                "parameters": self.parameters, "apart": list(TPPE_APART if self.kind == TPPE else MACHINE_APART), "technology": self.technology,
-                "liberty": str(liberty), "constraints": str(BUILD / "drive.constr")}  # fmt: skip
+        return {
+            "sources": [str(path) for path in sources() if path.suffix == ".v"],
+            "include": str(ROOT / "rtl"),
+            "top": self.top,
+            "parameters": self.parameters,
+            "apart": list(TPPE_APART if self.kind == TPPE else MACHINE_APART),
+            "technology": self.technology,
+            "liberty": str(liberty),
+            "constraints": str(BUILD / "drive.constr"),
+        }
 
 
 def sources() -> list[Path]:
@@ -116,7 +158,9 @@ def parameters_of(module: str) -> set[str]:
     return set(re.findall(r"parameter\s+(?:integer|\[[^]]*\])?\s*(\w+)\s*=", path.read_text(encoding="utf-8")))
 
 
-def points(cfg: Config, kinds: tuple[str, ...], modes: tuple[str, ...], technologies: tuple[str, ...], T: tuple[int, ...]) -> Iterator[Point]:
+def points(
+    cfg: Config, kinds: tuple[str, ...], modes: tuple[str, ...], technologies: tuple[str, ...], T: tuple[int, ...]
+) -> Iterator[Point]:
     """All that these choices say; the machine at the configuration's T only, since no more is asked of it."""
     for kind in kinds:
         have = parameters_of("loas_tppe" if kind == TPPE else "loas_top")
@@ -163,13 +207,20 @@ def weigh(cells: dict[str, int], macros: list[list[int]], technology: str, areas
     """
     if technology == ECP5:
         get = cells.get
-        return {"lut4": get("LUT4", 0) + 2 * get("CCU2C", 0) + 4 * get("TRELLIS_DPR16X4", 0), "ff": get("TRELLIS_FF", 0),
-                "dsp": get("MULT18X18D", 0) + get("ALU54B", 0), "ebr": get("DP16KD", 0) + get("PDPW16KD", 0)}  # fmt: skip
+        return {
+            "lut4": get("LUT4", 0) + 2 * get("CCU2C", 0) + 4 * get("TRELLIS_DPR16X4", 0),
+            "ff": get("TRELLIS_FF", 0),
+            "dsp": get("MULT18X18D", 0) + get("ALU54B", 0),
+            "ebr": get("DP16KD", 0) + get("PDPW16KD", 0),
+        }
     unknown = sorted(set(cells) - set(areas))
     if unknown:
         raise LoasError(f"netlist: cell {unknown[0]} is not legal: must be of the library")
-    return {"area": sum(areas[kind] * count for kind, count in cells.items()),
-            "ff": sum(count for kind, count in cells.items() if kind.startswith("DFF")), "ram_bits": sum(w * d for w, d in macros)}  # fmt: skip
+    return {
+        "area": sum(areas[kind] * count for kind, count in cells.items()),
+        "ff": sum(count for kind, count in cells.items() if kind.startswith("DFF")),
+        "ram_bits": sum(w * d for w, d in macros),
+    }
 
 
 def add(into: dict[str, float], what: dict[str, float]) -> None:
@@ -201,7 +252,7 @@ def divide(netlist: dict[str, Any], kind: str, technology: str, areas: dict[str,
         add(found.setdefault(part, {}), own)
         add(found.setdefault("all", {}), own)
         for instance, below in module["instances"]:
-            inner = block if len(path) and block != "loas_fiber_cache" else base_name(below)
+            inner = block if path and block != "loas_fiber_cache" else modules[below]["base"]
             if kind == MACHINE and inner != block:
                 add(found.setdefault(inner, {}), {"count": 1})
             walk(below, [*path, instance], inner)
@@ -252,8 +303,14 @@ def synthesize(point: Point, liberty: Path | None, timeout: float) -> dict[str, 
     begin = time.perf_counter()
     try:
         with log.open("w", encoding="utf-8") as file:
-            done = subprocess.run([sys.executable, "-m", "scripts.synthesis", str(job), str(netlist)], stdout=file, stderr=subprocess.STDOUT,
-                                  cwd=ROOT, timeout=timeout, check=False)  # fmt: skip
+            done = subprocess.run(
+                [sys.executable, "-m", "scripts.synthesis", str(job), str(netlist)],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                timeout=timeout,
+                check=False,
+            )
     except subprocess.TimeoutExpired as err:
         raise LoasError(f"{point.name}: not synthesized after {timeout:g} s, see {log}: must be given more by --timeout") from err
     text = log.read_text(encoding="utf-8", errors="replace")
@@ -262,9 +319,17 @@ def synthesize(point: Point, liberty: Path | None, timeout: float) -> dict[str, 
         raise LoasError(f"{point.name}: Yosys failed, see {log}: {last[0]}")
     areas = cell_areas(liberty) if liberty and point.technology == OSU018 else {}
     parts = divide(json.loads(netlist.read_text(encoding="utf-8")), point.kind, point.technology, areas)
-    value = {"kind": point.kind, "mode": point.mode, "technology": point.technology, "T": point.cfg.T, "config": point.cfg.name.rstrip("*"),
-             "parameters": point.parameters, "parts": parts, "delay_ns": delays(text) if point.technology == OSU018 else {},
-             "seconds": round(time.perf_counter() - begin, 1)}  # fmt: skip
+    value = {
+        "kind": point.kind,
+        "mode": point.mode,
+        "technology": point.technology,
+        "T": point.cfg.T,
+        "config": point.cfg.name.rstrip("*"),
+        "parameters": point.parameters,
+        "parts": parts,
+        "delay_ns": delays(text) if point.technology == OSU018 else {},
+        "seconds": round(time.perf_counter() - begin, 1),
+    }
     write_whole(store, json.dumps(value, indent=1).encode())
     netlist.unlink()
     return value
@@ -280,15 +345,25 @@ def table_of(value: dict[str, Any]) -> Table:
         table.add_column(key, justify="right")
     for name, amounts in sorted(parts.items(), key=lambda item: (item[0] == "all", -item[1].get(keys[0], 0))):
         times = f" x{amounts['count']:.0f}" if amounts.get("count", 1) > 1 else ""
-        table.add_row(name + times, *(f"{amounts.get(key, 0):.0f}" for key in keys), f"{100 * amounts.get(keys[0], 0) / whole[keys[0]]:.1f}")
+        table.add_row(
+            name + times, *(f"{amounts.get(key, 0):.0f}" for key in keys), f"{100 * amounts.get(keys[0], 0) / whole[keys[0]]:.1f}"
+        )
     return table
 
 
-def run_points(chosen: list[Point], liberty: Path | None, timeout: float, console: Console, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def run_points(
+    chosen: list[Point], liberty: Path | None, timeout: float, console: Console, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
     """All points one after the other, with a bar (or a line a point where the output is no terminal)."""
     values = []
-    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} points"), TimeElapsedColumn(),
-                  console=console, disable=not console.is_terminal) as bar:  # fmt: skip
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} points"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as bar:
         task = bar.add_task("synthesis", total=len(chosen))
         for point in chosen:
             bar.update(task, description=point.name)
@@ -300,18 +375,28 @@ def run_points(chosen: list[Point], liberty: Path | None, timeout: float, consol
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--only", "kinds", multiple=True, type=click.Choice([TPPE, MACHINE]), help="A TPPE part by part, or the machine.  [default: both]")
+@click.option(
+    "--only", "kinds", multiple=True, type=click.Choice([TPPE, MACHINE]), help="A TPPE part by part, or the machine.  [default: both]"
+)
 @click.option("--mode", "modes", multiple=True, type=click.Choice(list(MODES)), help="These only; may be repeated.  [default: all]")
 @click.option("--technology", "technologies", multiple=True, type=click.Choice(TECHNOLOGIES), help="These only.  [default: both]")
 @click.option("--T", "steps", multiple=True, type=click.IntRange(1, 16), help="Timesteps of a TPPE; may be repeated.  [default: 4 8 16]")
 @click.option("--config", default="paper", show_default=True, help="Named configuration of spec/configs.toml.")
 @click.option("--timeout", type=click.IntRange(1, 100_000), default=3600, show_default=True, help="Seconds for a point.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=BUILD / "result.json", help="[default: build/area/result.json]")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), default=BUILD / "result.json", help="[default: build/area/result.json]"
+)
 @click.option("--page", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here, too (Markdown).")
 def main(
-    kinds: tuple[str, ...], modes: tuple[str, ...], technologies: tuple[str, ...], steps: tuple[int, ...], config: str, timeout: int, out: Path,
+    kinds: tuple[str, ...],
+    modes: tuple[str, ...],
+    technologies: tuple[str, ...],
+    steps: tuple[int, ...],
+    config: str,
+    timeout: int,
+    out: Path,
     page: Path | None,
-) -> None:  # fmt: skip
+) -> None:
     """Synthesize a TPPE and the whole machine with Yosys for ECP5 and OSU's 0.18 um cells, and say what each part takes.
 
     \b

@@ -26,7 +26,10 @@ def amount(point: dict[str, Any], part: str = "all", key: str | None = None) -> 
 
 def modes_table(area: dict[str, Any]) -> list[str]:
     """A TPPE of each mode beside LAGGY, T = 4."""
-    lines = ["| TPPE, T = 4 | cells | area or LUT4 | by LAGGY | RAM bits or EBR | fast prefix sums, share of it |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| TPPE, T = 4 | cells | area or LUT4 | by LAGGY | RAM bits or EBR | fast prefix sums, share of it |",
+        "|---|---|---|---|---|---|",
+    ]
     rows = 0
     for technology in dict.fromkeys(point["technology"] for point in area["points"]):
         base = find(area, "tppe", "LAGGY", technology, 4)
@@ -37,47 +40,87 @@ def modes_table(area: dict[str, Any]) -> list[str]:
             rows += 1
             sums = amount(point, PREFIX) + amount(point, "fast prefix sum over A")
             memory = amount(point, key="ram_bits" if technology == OSU018 else "ebr")
-            lines.append(f"| {mode} | {technology} | {amount(point):.0f} | {amount(point) / amount(base):.3f} | {memory:.0f} | {100 * sums / amount(point):.1f} % |")
+            lines.append(
+                f"| {mode} | {technology} | {amount(point):.0f} | {amount(point) / amount(base):.3f} | {memory:.0f} | "
+                f"{100 * sums / amount(point):.1f} % |"
+            )
     return [*lines, ""] if rows else []
 
 
 def page_of(area: dict[str, Any]) -> str:
     """The page."""
     text = [
-        "# Area and delay by synthesis", "",
-        f"Written by `make area` (`python -m scripts.area --page docs/area.md`, {area['yosys']}); do not edit. Source: `scripts/area.py`, `scripts/synthesis.py`.", "",
-        "- `osu018`: OSU's 0.18 um standard cells of Debian's package `qflow-tech-osu018`; square micrometres of cells, before placement. Arrays of more than 16 "
+        "# Area and delay by synthesis",
+        "",
+        f"Written by `make area` (`python -m scripts.area --page docs/area.md`, {area['yosys']}); do not edit. Source: "
+        f"`scripts/area.py`, `scripts/synthesis.py`.",
+        "",
+        "- `osu018`: OSU's 0.18 um standard cells of Debian's package `qflow-tech-osu018`; square micrometres of cells, before "
+        "placement. Arrays of more than 16 "
         "entries, and every `loas_ram`, would be RAM macros: their bits are counted apart (*RAM bits*) and are in no area.",
-        "- `ecp5`: LUT4 (a CCU2C counts two, a TRELLIS_DPR16X4 four), flip-flops, MULT18X18D, EBR of Yosys' `synth_ecp5`, before placement.",
-        "- Parts stay apart in synthesis so that they can be weighed; what is unused across their borders is removed before. Delays are ABC's, through the "
-        "largest logic between registers or borders of a module, without wires.", "",
-        "## LAGGY against FAST against SparTen", "",
+        "- `ecp5`: LUT4 (a CCU2C counts two, a TRELLIS_DPR16X4 four), flip-flops, MULT18X18D, EBR of Yosys' `synth_ecp5`, before "
+        "placement.",
+        "- Parts stay apart in synthesis so that they can be weighed; what is unused across their borders is removed before. "
+        "Delays are ABC's, through the "
+        "largest logic between registers or borders of a module, without wires.",
+        "",
+        "## LAGGY against FAST against SparTen",
+        "",
         *modes_table(area),
-        "**Paper:** within a TPPE the fast prefix sum is 66.7 % of area, 51.8 % of power.", "",
-        "**Here:** only one position is asked of a prefix sum at a time, so it is a population count of a masked vector, not a prefix network with 128 outputs; "
-        "and our TPPE has what the paper's has not, or has elsewhere: buffers of whole lines for weights, masks and records, two rows of A, an index decoder, the "
-        "address walk of a convolution. So the second fast prefix sum that speculation saves is small beside the rest, and LAGGY brings FIFOs, correction "
-        "accumulators, a laggy prefix sum and its table in the row buffer (RAM bits) in its place.", "",
-    ]  # fmt: skip
+        "**Paper:** within a TPPE the fast prefix sum is 66.7 % of area, 51.8 % of power.",
+        "",
+        "**Here:** only one position is asked of a prefix sum at a time, so it is a population count of a masked vector, not a "
+        "prefix network with 128 outputs; "
+        "and our TPPE has what the paper's has not, or has elsewhere: buffers of whole lines for weights, masks and records, two "
+        "rows of A, an index decoder, the "
+        "address walk of a convolution. So the second fast prefix sum that speculation saves is small beside the rest, and LAGGY "
+        "brings FIFOs, correction "
+        "accumulators, a laggy prefix sum and its table in the row buffer (RAM bits) in its place.",
+        "",
+    ]
     base = find(area, "tppe", "LAGGY", OSU018, 4)
     timesteps = [(T, point) for T in (4, 8, 16) if (point := find(area, "tppe", "LAGGY", OSU018, T))]
     if base and len(timesteps) > 1:
-        text += ["## Timesteps", "", "| TPPE, osu018 | " + " | ".join(f"T = {T}" for T, _ in timesteps) + " |", "|---|" + "---|" * len(timesteps)]
+        text += [
+            "## Timesteps",
+            "",
+            "| TPPE, osu018 | " + " | ".join(f"T = {T}" for T, _ in timesteps) + " |",
+            "|---|" + "---|" * len(timesteps),
+        ]
         for mode in ("LAGGY", "FAST", "SparTen"):
             points = [find(area, "tppe", mode, OSU018, T) for T, _ in timesteps]
             if all(points):
                 first = amount(points[0] or {})
-                text.append(f"| {mode} | " + " | ".join(f"{amount(p):.0f} ({amount(p) / first:.2f} ×), {amount(p, key='ram_bits'):.0f} RAM bits" for p in points if p) + " |")
-        text += ["", "**Paper:** T = 16 costs a TPPE 1.37 × area.", "", "**Here:** accumulators and the words of the row buffer grow with T; all else is the same.", ""]
+                text.append(
+                    f"| {mode} | "
+                    + " | ".join(
+                        f"{amount(p):.0f} ({amount(p) / first:.2f} ×), {amount(p, key='ram_bits'):.0f} RAM bits" for p in points if p
+                    )
+                    + " |"
+                )
+        text += [
+            "",
+            "**Paper:** T = 16 costs a TPPE 1.37 × area.",
+            "",
+            "**Here:** accumulators and the words of the row buffer grow with T; all else is the same.",
+            "",
+        ]
     for point in area["points"]:
         keys = ("area", "ff", "ram_bits") if point["technology"] == OSU018 else ("lut4", "ff", "dsp", "ebr")
         what = "TPPE" if point["kind"] == "tppe" else "machine"
-        text += [f"## {what}, {point['mode']}, T = {point['T']}, {point['technology']}", "",
-                 "| part | " + " | ".join(keys) + f" | % of {keys[0]} |", "|---|" + "---|" * (len(keys) + 1)]  # fmt: skip
+        text += [
+            f"## {what}, {point['mode']}, T = {point['T']}, {point['technology']}",
+            "",
+            "| part | " + " | ".join(keys) + f" | % of {keys[0]} |",
+            "|---|" + "---|" * (len(keys) + 1),
+        ]
         for name, values in sorted(point["parts"].items(), key=lambda item: (item[0] == "all", -item[1].get(keys[0], 0))):
             times = f" × {values['count']:.0f}" if values.get("count", 1) > 1 else ""
-            text.append(f"| {name}{times} | " + " | ".join(f"{values.get(key, 0):.0f}" for key in keys)
-                        + f" | {100 * values.get(keys[0], 0) / max(1e-9, amount(point)):.1f} |")  # fmt: skip
+            text.append(
+                f"| {name}{times} | "
+                + " | ".join(f"{values.get(key, 0):.0f}" for key in keys)
+                + f" | {100 * values.get(keys[0], 0) / max(1e-9, amount(point)):.1f} |"
+            )
         if point["delay_ns"]:
             worst = sorted(point["delay_ns"].items(), key=lambda item: -item[1])[:6]
             text += ["", "Delay, ns: " + ", ".join(f"{name} {ns:.1f}" for name, ns in worst) + f". Synthesis took {point['seconds']} s."]

@@ -334,8 +334,8 @@ def record(pair: tuple[Run, Run]) -> dict[str, Any]:
 @click.option("--latency", default=20, show_default=True, help="Memory latency in cycles.")
 @click.option("--traces", type=click.Path(path_type=Path), default=ROOT.parent / "shared/data",
               help="Folder of recorded spikes, used when there.  [default: ../shared/data]")  # fmt: skip
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=ROOT / "build/bench",
-              help="Folder for result.json.  [default: build/bench]")  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=ROOT / "build/speed",
+              help="Folder for result.json.  [default: build/speed]")  # fmt: skip
 def main(quick: bool, only: tuple[str, ...], seed: int, latency: int, traces: Path, out: Path) -> None:
     """Measure LAGGY against FAST, cycles a match and an empty chunk, and the simulation's speed on the paper machine.
 

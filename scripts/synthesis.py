@@ -57,19 +57,38 @@ def script(job: dict[str, Any]) -> list[str]:
         module, _, instance = name.partition("/")
         # a derived module is $paramod\name\..., or $paramod$hash\name
         for pattern in (module, f"$paramod*\\{module}", f"$paramod*\\{module}\\*"):
-            lines.append(f"setattr -set keep_hierarchy 1 {pattern}/c:*{instance}" if instance
-                         else f"setattr -mod -set keep_hierarchy 1 {pattern}")  # fmt: skip
+            lines.append(
+                f"setattr -set keep_hierarchy 1 {pattern}/c:*{instance}" if instance else f"setattr -mod -set keep_hierarchy 1 {pattern}"
+            )
     if job["technology"] == ECP5:
         # what synth_ecp5 does first, with optimization across borders
         return [*lines, "flatten", "opt_expr", "opt_clean", "opt_hier", "opt", "opt_hier", "synth_ecp5"]
     rams = "$paramod*\\loas_ram\\*"
     return [
-        *lines, "opt_expr", "opt_clean", "memory_dff", "memory_collect",
-        f"setattr -set loas_macro 1 {rams}/t:$mem_v2", f"setattr -set loas_macro 1 loas_ram/t:$mem_v2 t:$mem_v2 r:SIZE>{MACRO_DEPTH} %i",
-        "flatten", "opt_expr", "opt_clean", "opt_hier", "opt", "opt_hier", "synth -run coarse:fine",
-        "opt -fast -full", "memory_map t:$mem_v2 a:loas_macro %d", "opt -undriven -fine", "techmap", "opt -fast",
-        f"dfflibmap -liberty {job['liberty']}", "opt -fast", f"abc -liberty {job['liberty']} -constr {job['constraints']}", "opt_clean",
-    ]  # fmt: skip
+        *lines,
+        "opt_expr",
+        "opt_clean",
+        "memory_dff",
+        "memory_collect",
+        f"setattr -set loas_macro 1 {rams}/t:$mem_v2",
+        f"setattr -set loas_macro 1 loas_ram/t:$mem_v2 t:$mem_v2 r:SIZE>{MACRO_DEPTH} %i",
+        "flatten",
+        "opt_expr",
+        "opt_clean",
+        "opt_hier",
+        "opt",
+        "opt_hier",
+        "synth -run coarse:fine",
+        "opt -fast -full",
+        "memory_map t:$mem_v2 a:loas_macro %d",
+        "opt -undriven -fine",
+        "techmap",
+        "opt -fast",
+        f"dfflibmap -liberty {job['liberty']}",
+        "opt -fast",
+        f"abc -liberty {job['liberty']} -constr {job['constraints']}",
+        "opt_clean",
+    ]
 
 
 def collect(design: Any) -> dict[str, Module]:
@@ -113,8 +132,10 @@ def main() -> None:
     for line in script(job):
         print("loas_synthesis:", line, flush=True)
         libyosys.run_pass(line, design)
-    value = {"top": next(key.str().lstrip("\\") for key in design.modules_ if design.modules_[key].get_bool_attribute(_idstring("\\top"))),
-             "modules": {name: asdict(one) for name, one in collect(design).items()}}  # fmt: skip
+    value = {
+        "top": next(key.str().lstrip("\\") for key in design.modules_ if design.modules_[key].get_bool_attribute(_idstring("\\top"))),
+        "modules": {name: asdict(one) for name, one in collect(design).items()},
+    }
     out.write_text(json.dumps(value), encoding="utf-8")
     print("loas_synthesis: complete", flush=True)
 

@@ -16,7 +16,7 @@ from golden.errors import LoasError
 from scripts.evaluate.engine import run_all, run_rtl
 from scripts.evaluate.numbers import Results
 from scripts.evaluate.plan import NETWORKS, plan
-from scripts.evaluate.points import RTL, ROOT
+from scripts.evaluate.points import ROOT, RTL
 from scripts.evaluate.report import Report, read_area
 from scripts.evaluate.store import Store
 from scripts.evaluate.sweep import DATA, progress_of
@@ -38,12 +38,25 @@ from scripts.simulate import LATENCY, write_whole
 @click.option("--scheduler", help="Run models on the cluster of this Dask scheduler, such as tcp://host:8786, instead.")
 @click.option("--fresh", is_flag=True, help="Do not take up results of earlier runs.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=ROOT / "build/bench", help="[default: build/bench]")
-@click.option("--page", type=click.Path(dir_okay=False, path_type=Path),
-              help="Where to write the page; plots go into a folder beside it.  [default: docs/results.md, quick: build/bench/results.md]")  # fmt: skip
+@click.option(
+    "--page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the page; plots go into a folder beside it.  [default: docs/results.md, quick: build/bench/results.md]",
+)
 def main(
-    quick: bool, rtl: bool, config: str, latency: int, seed: int, shapes: Path, data: Path | None, jobs: int, scheduler: str | None, fresh: bool,
-    out: Path, page: Path | None,
-) -> None:  # fmt: skip
+    quick: bool,
+    rtl: bool,
+    config: str,
+    latency: int,
+    seed: int,
+    shapes: Path,
+    data: Path | None,
+    jobs: int,
+    scheduler: str | None,
+    fresh: bool,
+    out: Path,
+    page: Path | None,
+) -> None:
     """Measure LoAS against its rivals, and write docs/results.md with its plots. A run that was interrupted goes on where it was.
 
     \b
@@ -84,17 +97,44 @@ def main(
             with bar:
                 found |= run_rtl(measured, store, workers=jobs, say=console.print, done=done)
         results = Results.of(series, found)
-        options = ["--quick"] * quick + ["--no-rtl"] * (not rtl) + [f"--{k} {v}" for k, v in (("latency", latency), ("seed", seed), ("config", config))
-                                                                      if v != {"latency": 20, "seed": 1, "config": "paper"}[k]]  # fmt: skip
-        facts = {"command": " ".join(["python -m scripts.evaluate", *options]), "config": config, "latency": latency, "seed": seed, "quick": quick,
-                 "missing": [text.split(": no trace")[0] + ": no trace at hand; its spikes are synthetic" for text in library.missing]}  # fmt: skip
+        options = (
+            ["--quick"] * quick
+            + ["--no-rtl"] * (not rtl)
+            + [
+                f"--{k} {v}"
+                for k, v in (("latency", latency), ("seed", seed), ("config", config))
+                if v != {"latency": 20, "seed": 1, "config": "paper"}[k]
+            ]
+        )
+        facts = {
+            "command": " ".join(["python -m scripts.evaluate", *options]),
+            "config": config,
+            "latency": latency,
+            "seed": seed,
+            "quick": quick,
+            "missing": [text.split(": no trace")[0] + ": no trace at hand; its spikes are synthetic" for text in library.missing],
+        }
         text = Report(results, facts, read_area(ROOT / "build/area/result.json"), page.with_suffix("")).page()
         write_whole(page, text.encode())
-        lines = [{"group": one.group, "label": one.label, "machine": one.machine, "network": one.network, "engine": one.points[0].engine,
-                  "spikes": one.points[0].spikes, "T": one.points[0].T, "density": one.points[0].density, "overrides": dict(one.points[0].overrides),
-                  "latency": one.points[0].latency, **total,
-                  "by_layer": [{"layer": p.layer, **v} for p, v in zip(one.points, values, strict=True)] if one.group in ("base", "rtl", "twin") else None}
-                 for one, total, values in zip(series, results.totals, results.values, strict=True)]  # fmt: skip
+        lines = [
+            {
+                "group": one.group,
+                "label": one.label,
+                "machine": one.machine,
+                "network": one.network,
+                "engine": one.points[0].engine,
+                "spikes": one.points[0].spikes,
+                "T": one.points[0].T,
+                "density": one.points[0].density,
+                "overrides": dict(one.points[0].overrides),
+                "latency": one.points[0].latency,
+                **total,
+                "by_layer": [{"layer": p.layer, **v} for p, v in zip(one.points, values, strict=True)]
+                if one.group in ("base", "rtl", "twin")
+                else None,
+            }
+            for one, total, values in zip(series, results.totals, results.values, strict=True)
+        ]
         write_json(result_file, {**facts, "series": lines})
     except LoasError as err:
         click.echo(f"error: {err}", err=True)

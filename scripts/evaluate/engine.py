@@ -38,17 +38,27 @@ def client_of(workers: int, scheduler: str | None) -> Iterator[Any]:
     from distributed import Client, LocalCluster
 
     with contextlib.ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": RETRIES, "distributed.admin.large-graph-warning-threshold": "1GB"}))
+        stack.enter_context(
+            dask.config.set({"distributed.scheduler.allowed-failures": RETRIES, "distributed.admin.large-graph-warning-threshold": "1GB"})
+        )
         if scheduler is None:
-            cluster = LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, memory_limit=0,
-                                   silence_logs=logging.CRITICAL)  # fmt: skip
-            yield stack.enter_context(Client(stack.enter_context(cluster)))
+            cluster = LocalCluster(  # type: ignore[no-untyped-call]  # distributed has no types for it
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address=None,
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            )
+            yield stack.enter_context(Client(stack.enter_context(cluster)))  # type: ignore[no-untyped-call]
             return
         try:
-            client = Client(scheduler, timeout=CONNECT_SECONDS)
+            client = Client(scheduler, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
         except (OSError, ValueError, TimeoutError) as err:
-            raise LoasError(f"--scheduler {scheduler} is not legal: must be the address of a Dask scheduler that answers, such as "
-                            f"tcp://host:8786 ({type(err).__name__})") from err  # fmt: skip
+            raise LoasError(
+                f"--scheduler {scheduler} is not legal: must be the address of a Dask scheduler that answers, such as "
+                f"tcp://host:8786 ({type(err).__name__})"
+            ) from err
         yield stack.enter_context(client)
 
 
@@ -100,19 +110,23 @@ def run_all(
 
     with client_of(count, scheduler) as client:
         futures = {client.submit(run_task, task, model_digest(), pure=False): task for task in waiting}
-        for future in as_completed(futures):
+        for future in as_completed(futures):  # type: ignore[no-untyped-call]
             try:
                 take(futures[future], future.result())
             except KilledWorker as err:
                 first = futures[future].points[0]
                 raise LoasError(f"{first.network} {first.layer}: {RETRIES + 1} workers died under it: {err}") from err
             except ModuleNotFoundError as err:
-                raise LoasError(f"--scheduler {scheduler}: its workers are not legal: must have this project's packages and requirements: {err}") from err
+                raise LoasError(
+                    f"--scheduler {scheduler}: its workers are not legal: must have this project's packages and requirements: {err}"
+                ) from err
             future.release()
     return found
 
 
-def run_rtl(tasks: list[Task], store: Store, *, workers: int, say: Callable[[str], None], done: Callable[[Task, bool], None]) -> dict[Point, Value]:
+def run_rtl(
+    tasks: list[Task], store: Store, *, workers: int, say: Callable[[str], None], done: Callable[[Task, bool], None]
+) -> dict[Point, Value]:
     """Results of all points, by the RTL in Verilator on this machine, every output compared.
 
     Args:

@@ -25,24 +25,43 @@ def plain(counts: dict[str, Any]) -> dict[str, int]:
 def facts(work: Work, channels_spikes: tuple[float, float]) -> Value:
     """Sizes and statistics of a workload; the floor of a machine follows from ``matches``."""
     silent, zeros = channels_spikes
-    return {"M": work.M, "K": work.K, "N": work.N, "T": work.T, "silent": silent, "zero_spikes": zeros,
-            "neurons": int(work.maps[0].size), "weights": int(work.nonzero.size), "nonzero_weights": int(np.count_nonzero(work.nonzero)),
-            "matches": work.matches, "matches_t": list(work.matches_t), "corrections": work.corrections}  # fmt: skip
+    return {
+        "M": work.M,
+        "K": work.K,
+        "N": work.N,
+        "T": work.T,
+        "silent": silent,
+        "zero_spikes": zeros,
+        "neurons": int(work.maps[0].size),
+        "weights": int(work.nonzero.size),
+        "nonzero_weights": int(np.count_nonzero(work.nonzero)),
+        "matches": work.matches,
+        "matches_t": list(work.matches_t),
+        "corrections": work.corrections,
+    }
 
 
 def by_model(task: Task, point: Point) -> Value:
     """A point by its model.
 
     Returns:
-        ``cycles``, ``pes``, ``breakdown`` (cycles of all processing elements), ``ops``, ``onchip`` and ``offchip`` (bytes by operand), ``work``.
+        ``cycles``, ``pes``, ``breakdown`` (cycles of all processing elements), ``ops``, ``onchip`` and ``offchip`` (bytes by operand),
+        ``work``.
     """
     work = work_of(task, task.points[0])
     cost = estimate(point.machine, work, point.cfg(), latency=point.latency)
     words = work.maps[0]
     spikes = sum(int(np.count_nonzero(words >> t & 1)) for t in range(work.T))
     stats = (1 - np.count_nonzero(words) / words.size, 1 - spikes / (words.size * work.T))
-    return {"cycles": int(cost.cycles), "pes": int(cost.pes), "breakdown": plain(cost.breakdown), "ops": plain(cost.ops),
-            "onchip": plain(cost.onchip), "offchip": plain(cost.offchip), "work": facts(work, stats)}  # fmt: skip
+    return {
+        "cycles": int(cost.cycles),
+        "pes": int(cost.pes),
+        "breakdown": plain(cost.breakdown),
+        "ops": plain(cost.ops),
+        "onchip": plain(cost.onchip),
+        "offchip": plain(cost.offchip),
+        "work": facts(work, stats),
+    }
 
 
 def run_task(task: Task, digest: str) -> list[Value]:
@@ -98,9 +117,15 @@ def by_rtl(job: Any, point: Point, program: Path) -> Value:
     if job.faults or not job.record or job.record["mismatches"]:
         raise LoasError(f"{point.network} {point.layer} on {point.machine} (RTL): {(job.faults or ['no result'])[0]}")
     record = job.record
-    return {"cycles": record["cycles"], "pes": cfg.NUM_TPPES, "breakdown": {key: record[key] for key in CATEGORIES},
-            "ops": {"accumulate": record["matches"], "corrections": record["corrections"]},
-            "onchip": {"lines": (record["cache_hits"] + record["cache_misses"]) * cfg.line_bytes},
-            "offchip": {"read": record["bytes_read"], "written": record["bytes_written"]},
-            "floor": record["floor_cycles"], "compared": record["compared"], "mismatches": record["mismatches"],
-            "work": {key: record[key] for key in ("M", "K", "N", "silent", "zero_spikes", "matches")}}  # fmt: skip
+    return {
+        "cycles": record["cycles"],
+        "pes": cfg.NUM_TPPES,
+        "breakdown": {key: record[key] for key in CATEGORIES},
+        "ops": {"accumulate": record["matches"], "corrections": record["corrections"]},
+        "onchip": {"lines": (record["cache_hits"] + record["cache_misses"]) * cfg.line_bytes},
+        "offchip": {"read": record["bytes_read"], "written": record["bytes_written"]},
+        "floor": record["floor_cycles"],
+        "compared": record["compared"],
+        "mismatches": record["mismatches"],
+        "work": {key: record[key] for key in ("M", "K", "N", "silent", "zero_spikes", "matches")},
+    }

@@ -19,12 +19,18 @@ Total = dict[str, Any]
 
 def rtl_total(values: Sequence[Value]) -> Total:
     """Layers one after the other on the RTL."""
+
     def both(key: str) -> dict[str, int]:
         return {name: sum(value[key][name] for value in values) for name in values[0][key]}
 
-    return {"layers": len(values), "pes": values[0]["pes"], **{key: sum(value[key] for value in values) for key in ("cycles", "compared", "mismatches")},
-            "matches": sum(value["work"]["matches"] for value in values), "floor_cycles": sum(value["floor"] for value in values),
-            **{key: both(key) for key in ("breakdown", "ops", "onchip", "offchip")}}  # fmt: skip
+    return {
+        "layers": len(values),
+        "pes": values[0]["pes"],
+        **{key: sum(value[key] for value in values) for key in ("cycles", "compared", "mismatches")},
+        "matches": sum(value["work"]["matches"] for value in values),
+        "floor_cycles": sum(value["floor"] for value in values),
+        **{key: both(key) for key in ("breakdown", "ops", "onchip", "offchip")},
+    }
 
 
 @dataclass
@@ -45,7 +51,10 @@ class Results:
     def of(series: list[Series], found: dict[Any, Value]) -> Results:
         """From the results of all points."""
         values = [[found[point] for point in one.points] for one in series]
-        totals = [rtl_total(same) if one.points[0].engine == RTL else total_of(one.machine, same) for one, same in zip(series, values, strict=True)]
+        totals = [
+            rtl_total(same) if one.points[0].engine == RTL else total_of(one.machine, same)
+            for one, same in zip(series, values, strict=True)
+        ]
         return Results(series, values, totals)
 
     def find(self, group: str, machine: str, network: str, label: object = "") -> int | None:
@@ -99,5 +108,8 @@ def statistics(values: Sequence[Value]) -> dict[str, float]:
     neurons = sum(value["work"]["neurons"] for value in values)
     spikes, silent = (sum(value["work"][key] * value["work"]["neurons"] for value in values) / neurons for key in ("zero_spikes", "silent"))
     weights = sum(value["work"]["weights"] for value in values)
-    return {"spikes": 100 * spikes, "silent": 100 * silent,
-            "weights": 100 * (1 - sum(value["work"]["nonzero_weights"] for value in values) / weights)}  # fmt: skip
+    return {
+        "spikes": 100 * spikes,
+        "silent": 100 * silent,
+        "weights": 100 * (1 - sum(value["work"]["nonzero_weights"] for value in values) / weights),
+    }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from golden.config import load
 from golden.rivals import MACHINES
@@ -32,7 +33,21 @@ LATENCIES = (0, 20, 50, 100, 200)
 BUSES = (64, 128, 256, 512, 1024)
 # base: T as published, all machines. twin: the same with synthetic spikes. Others: what their parameter does
 BASE, TWIN, DROP, T, DENSITY, NUM_TPPES, WINDOW, FIFO, SLICE, CACHE, LATENCY, BUS, PART, MEASURED = (
-    "base", "twin", "drop", "T", "density", "tppes", "window", "fifo", "slice", "cache", "latency", "bus", "part", "rtl")  # fmt: skip
+    "base",
+    "twin",
+    "drop",
+    "T",
+    "density",
+    "tppes",
+    "window",
+    "fifo",
+    "slice",
+    "cache",
+    "latency",
+    "bus",
+    "part",
+    "rtl",
+)
 
 
 @dataclass(frozen=True)
@@ -78,14 +93,26 @@ def plan(library: Library, quick: bool, config: str, latency: int, seed: int, rt
 
     def series(
         group: str, label: object, machine: str, network: str, spikes: str | None = None, some: bool = False, **more: object
-    ) -> Series:  # fmt: skip
+    ) -> Series:
         steps = library.shapes[network].T
-        fields = {"spikes": spikes or library.best(network), "T": steps, "config": config, "latency": latency, "seed": seed, **more}
-        changes: tuple[tuple[str, int], ...] = fields.get("overrides", ())  # type: ignore[assignment]
+        fields: dict[str, Any] = {
+            "spikes": spikes or library.best(network),
+            "T": steps,
+            "config": config,
+            "latency": latency,
+            "seed": seed,
+            **more,
+        }
+        changes: tuple[tuple[str, int], ...] = fields.get("overrides", ())
         if "WINDOW" not in dict(changes):
             fields["overrides"] = tuple(sorted({**dict(OWN.get(machine, ())), **dict(changes)}.items()))
-        return Series(group, str(label), machine, network,
-                      tuple(Point(machine, network, name, **fields) for name in layers(library, network, quick and some)))  # type: ignore[arg-type]  # fmt: skip
+        return Series(
+            group,
+            str(label),
+            machine,
+            network,
+            tuple(Point(machine, network, name, **fields) for name in layers(library, network, quick and some)),
+        )
 
     every = [name for name in NETWORKS if name in library.shapes]
     for network in every:
@@ -104,7 +131,7 @@ def plan(library: Library, quick: bool, config: str, latency: int, seed: int, rt
             for machine, window in MEASURED_ON[:2] if quick else MEASURED_ON:
                 yield series(MEASURED, window, machine, network, engine=RTL, overrides=(("WINDOW", window),))
 
-    def thin(values: tuple[object, ...]) -> tuple[object, ...]:
+    def thin(values: tuple[Any, ...]) -> tuple[Any, ...]:
         return values[::2] if quick else values
 
     for network in swept:
@@ -120,8 +147,14 @@ def plan(library: Library, quick: bool, config: str, latency: int, seed: int, rt
         for chunk, window in WINDOWS:
             rate = min(cfg.INDEX_RATE, chunk // 8)  # no more bytes than a chunk has
             for machine in (LOAS, SPARTEN):
-                yield series(WINDOW, f"{chunk} x {window}", machine, network, some=True,
-                             overrides=(("CHUNK_W", chunk), ("INDEX_RATE", rate), ("WINDOW", window)))  # fmt: skip
+                yield series(
+                    WINDOW,
+                    f"{chunk} x {window}",
+                    machine,
+                    network,
+                    some=True,
+                    overrides=(("CHUNK_W", chunk), ("INDEX_RATE", rate), ("WINDOW", window)),
+                )
         for depth in thin(FIFO_DEPTHS):
             yield series(FIFO, depth, LOAS, network, some=True, overrides=(("FIFO_DEPTH", depth),))
         for adders in thin(SLICES):
@@ -140,7 +173,10 @@ def plan(library: Library, quick: bool, config: str, latency: int, seed: int, rt
                 yield series(BUS, bits, machine, network, some=True, overrides=(("AXI_W", bits),))
         # from our machine to what the paper compares, a step each
         small = (("AXI_W", 64), ("NUM_SETS", 2), ("NUM_WAYS", 4))
-        for label, changes in (("as built", ()), ("LoAS with WINDOW = 1", (("WINDOW", 1),)),
-                               ("and 8 bytes a cycle, 16 KB of cache", (*small, ("WINDOW", 1)))):  # fmt: skip
+        for label, changes in (
+            ("as built", ()),
+            ("LoAS with WINDOW = 1", (("WINDOW", 1),)),
+            ("and 8 bytes a cycle, 16 KB of cache", (*small, ("WINDOW", 1))),
+        ):
             for machine in (LOAS, SPARTEN, PASSES):
                 yield series(PART, label, machine, network, overrides=tuple(sorted(changes)))

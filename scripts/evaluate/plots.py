@@ -23,8 +23,17 @@ OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "
 HATCHES = ("", "//", "xx", "..", "\\\\", "--", "++", "oo", "", "")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), "-", "--")
-STYLE = {"svg.hashsalt": "loas", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9, "axes.spines.top": False,
-         "axes.spines.right": False, "axes.axisbelow": True, "hatch.linewidth": 0.6, "axes.titlesize": 10}  # fmt: skip
+STYLE: Any = {
+    "svg.hashsalt": "loas",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "hatch.linewidth": 0.6,
+    "axes.titlesize": 10,
+}
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,17 @@ def _figure(wide: float, high: float, columns: int = 1) -> tuple[Figure, list[An
     return figure, [figure.add_subplot(1, columns, i + 1) for i in range(columns)]
 
 
-def grouped(path: Path, title: str, unit: str, groups: Sequence[str], bars: Mapping[str, Sequence[float | None]], *,
-            log: bool = False, shown: str = "{:.1f}", line: float | None = None) -> None:  # fmt: skip
+def grouped(
+    path: Path,
+    title: str,
+    unit: str,
+    groups: Sequence[str],
+    bars: Mapping[str, Sequence[float | None]],
+    *,
+    log: bool = False,
+    shown: str = "{:.1f}",
+    line: float | None = None,
+) -> None:
     """Bars side by side: a value for each name in each group; None: no bar. ``line``: a level to mark."""
     with matplotlib.rc_context(STYLE):
         figure, (axes,) = _figure(max(6.5, 0.34 * len(groups) * len(bars) + 1.5), 3.4)
@@ -67,11 +85,27 @@ def grouped(path: Path, title: str, unit: str, groups: Sequence[str], bars: Mapp
         for i, (name, values) in enumerate(bars.items()):
             places = [g + (i - (len(bars) - 1) / 2) * width for g in range(len(groups))]
             have = [(x, v) for x, v in zip(places, values, strict=True) if v is not None]
-            axes.bar([x for x, _ in have], [v for _, v in have], width * 0.94, label=name, color=OKABE_ITO[i], hatch=HATCHES[i],
-                     edgecolor="black", linewidth=0.6)  # fmt: skip
+            axes.bar(
+                [x for x, _ in have],
+                [v for _, v in have],
+                width * 0.94,
+                label=name,
+                color=OKABE_ITO[i],
+                hatch=HATCHES[i],
+                edgecolor="black",
+                linewidth=0.6,
+            )
             for x, v in have:
-                axes.annotate(shown.format(v), (x, v), (0, 2), textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
-                              rotation=90 if width < 0.18 else 0)  # fmt: skip
+                axes.annotate(
+                    shown.format(v),
+                    (x, v),
+                    (0, 2),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom",
+                    fontsize=6.5,
+                    rotation=90 if width < 0.18 else 0,
+                )
         if log:
             axes.set_yscale("log")
         if line is not None:
@@ -91,8 +125,17 @@ def stacked(path: Path, title: str, unit: str, bars: Sequence[str], parts: Mappi
         figure, (axes,) = _figure(7.5, 0.34 * len(bars) + 1.6)
         left = [0.0] * len(bars)
         for i, (name, values) in enumerate(parts.items()):
-            axes.barh(range(len(bars)), values, left=left, height=0.72, label=name, color=OKABE_ITO[i % 10], hatch=HATCHES[i % 10],
-                      edgecolor="black", linewidth=0.5)  # fmt: skip
+            axes.barh(
+                range(len(bars)),
+                values,
+                left=left,
+                height=0.72,
+                label=name,
+                color=OKABE_ITO[i % 10],
+                hatch=HATCHES[i % 10],
+                edgecolor="black",
+                linewidth=0.5,
+            )
             left = [a + b for a, b in zip(left, values, strict=True)]
         axes.set_yticks(range(len(bars)), bars)
         axes.invert_yaxis()
@@ -103,8 +146,18 @@ def stacked(path: Path, title: str, unit: str, bars: Sequence[str], parts: Mappi
         save(path, figure)
 
 
-def lines(path: Path, titles: Sequence[str], x_name: str, unit: str, panels: Sequence[Sequence[Line]], *, log_x: bool = False, log_y: bool = False,
-          ticks: Sequence[float] | None = None, names: Sequence[str] | None = None) -> None:  # fmt: skip
+def lines(
+    path: Path,
+    titles: Sequence[str],
+    x_name: str,
+    unit: str,
+    panels: Sequence[Sequence[Line]],
+    *,
+    log_x: bool = False,
+    log_y: bool = False,
+    ticks: Sequence[float] | None = None,
+    names: Sequence[str] | None = None,
+) -> None:
     """Lines in a panel for each title, their names beside their ends; ``ticks`` have the texts of ``names``."""
     with matplotlib.rc_context(STYLE):
         figure, every = _figure(4.4 * len(panels) + 0.6, 3.2, len(panels))
@@ -114,8 +167,17 @@ def lines(path: Path, titles: Sequence[str], x_name: str, unit: str, panels: Seq
             if log_y:
                 axes.set_yscale("log")
             for line in panel:
-                axes.plot(line.x, line.y, color=OKABE_ITO[line.style], marker=MARKERS[line.style], linestyle=DASHES[line.style],  # type: ignore[arg-type]
-                          markersize=4.5, linewidth=1.3, markeredgecolor="black", markeredgewidth=0.4)  # fmt: skip
+                axes.plot(
+                    line.x,
+                    line.y,
+                    color=OKABE_ITO[line.style],
+                    marker=MARKERS[line.style],
+                    linestyle=DASHES[line.style],  # type: ignore[arg-type]
+                    markersize=4.5,
+                    linewidth=1.3,
+                    markeredgecolor="black",
+                    markeredgewidth=0.4,
+                )
             if not log_y:
                 axes.set_ylim(bottom=0)
             label_ends(axes, panel)
@@ -137,5 +199,12 @@ def label_ends(axes: Any, panel: Sequence[Line]) -> None:
     for place, line in sorted(drawn, key=lambda item: item[0]):
         shift = max(0.0, last + 13 - place)
         last = place + shift
-        axes.annotate(line.name, (line.x[-1], line.y[-1]), (6, shift * 72 / axes.figure.dpi), textcoords="offset points", va="center",
-                      fontsize=7.5, annotation_clip=False)  # fmt: skip
+        axes.annotate(
+            line.name,
+            (line.x[-1], line.y[-1]),
+            (6, shift * 72 / axes.figure.dpi),
+            textcoords="offset points",
+            va="center",
+            fontsize=7.5,
+            annotation_clip=False,
+        )

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
@@ -100,10 +101,13 @@ class Point:
 
 
 def file_digest(paths: list[Path]) -> str:
-    """A hash of names and contents."""
+    """A hash of names and contents; of Python files without comments and line breaks."""
     one = hashlib.sha256()
     for path in paths:
-        one.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        data = path.read_bytes()
+        if path.suffix == ".py":
+            data = ast.dump(ast.parse(data)).encode()
+        one.update(path.name.encode() + b"\0" + data + b"\0")
     return one.hexdigest()
 
 

@@ -89,12 +89,20 @@ class Report:
     def page(self) -> str:
         """The whole page."""
         facts = self.facts
-        self.say("# Results", "", "Written by `make bench`" + (" (quick form: fewer layers and values)" if facts["quick"] else "")
-                 + "; do not edit. Sources: `scripts/evaluate/`, models: [models.md](models.md), RTL of SparTen-SNN: [sparten.md](sparten.md).")  # fmt: skip
-        self.say(f"`{facts['command']}`: configuration `{facts['config']}`, memory latency {facts['latency']}, seed {facts['seed']}. "
-                 "**RTL** marks figures of the Verilog, simulated, every output compared with the golden model; **model** those of the cycle models. "
-                 "The paper is LoAS, MICRO 2024. Speed-ups are cycles of the rival by those of LoAS, on the same processing elements, cache, "
-                 "memory port, clock, spikes and weights.")  # fmt: skip
+        self.say(
+            "# Results",
+            "",
+            "Written by `make bench`"
+            + (" (quick form: fewer layers and values)" if facts["quick"] else "")
+            + "; do not edit. Sources: `scripts/evaluate/`, models: [models.md](models.md), RTL of SparTen-SNN: [sparten.md](sparten.md).",
+        )
+        self.say(
+            f"`{facts['command']}`: configuration `{facts['config']}`, memory latency {facts['latency']}, seed {facts['seed']}. "
+            "**RTL** marks figures of the Verilog, simulated, every output compared with the golden model; **model** those of "
+            "the cycle models. "
+            "The paper is LoAS, MICRO 2024. Speed-ups are cycles of the rival by those of LoAS, on the same processing elements, cache, "
+            "memory port, clock, spikes and weights."
+        )
         for text in facts["missing"]:
             self.say(f"*{text}*")
         self.claims()
@@ -115,35 +123,64 @@ class Report:
 
     def claims(self) -> None:
         """The table of claims."""
-        r, rows = self.r, []
+        r = self.r
+        rows: list[Sequence[object]] = []
         both = self.rtl_totals()
         if both is not None:
-            rows.append(("speed-up over SparTen-SNN, AlexNet and VGG16 in total", "6.79 (average)", both, "RTL",
-                         f"{'at least' if both >= DEMANDED else 'below'} the {DEMANDED} demanded here; [why not 6.79](#where-the-papers-679-and-ours-part)"))  # fmt: skip
+            rows.append(
+                (
+                    "speed-up over SparTen-SNN, AlexNet and VGG16 in total",
+                    "6.79 (average)",
+                    both,
+                    "RTL",
+                    f"{'at least' if both >= DEMANDED else 'below'} the {DEMANDED} demanded here; [why not "
+                    f"6.79](#where-the-papers-679-and-ours-part)",
+                )
+            )
         networks = [n for n in r.networks(plan.BASE) if n != "spikformer"]
         for rival in ("sparten", "gospa", "gamma"):
             found = [s for n in networks if (s := r.speedup(plan.BASE, rival, n)) is not None]
             if found:
-                rows.append((f"speed-up over {title(rival)}, mean of {len(found)} networks", f"{published.SPEEDUP[rival]} (average)", mean(found), "model",
-                             "" if rival == SPARTEN else "as assumed in models.md"))  # fmt: skip
-        energies = [sum(energy_of(b).values()) / sum(energy_of(a).values()) for n in networks for rival in ("sparten", "gospa", "gamma")
-                    if (a := r.total(plan.BASE, LOAS, n)) and (b := r.total(plan.BASE, rival, n))]  # fmt: skip
+                rows.append(
+                    (
+                        f"speed-up over {title(rival)}, mean of {len(found)} networks",
+                        f"{published.SPEEDUP[rival]} (average)",
+                        mean(found),
+                        "model",
+                        "" if rival == SPARTEN else "as assumed in models.md",
+                    )
+                )
+        energies = [
+            sum(energy_of(b).values()) / sum(energy_of(a).values())
+            for n in networks
+            for rival in ("sparten", "gospa", "gamma")
+            if (a := r.total(plan.BASE, LOAS, n)) and (b := r.total(plan.BASE, rival, n))
+        ]
         if energies:
-            rows.append(("energy, largest ratio to these", f"{published.ENERGY_MOST}", max(energies), "model", "by access counts and cited costs"))
+            rows.append(
+                ("energy, largest ratio to these", f"{published.ENERGY_MOST}", max(energies), "model", "by access counts and cited costs")
+            )
         if (loss := self.loss(plan.DENSITY, self.nearest(plan.DENSITY, 0.02), self.nearest(plan.DENSITY, 0.75))) is not None:
-            rows.append(("performance lost from about 98 to 25 % zero weights", "88 %", f"{100 * loss:.0f} %", "model", "on the same spikes"))
+            rows.append(
+                ("performance lost from about 98 to 25 % zero weights", "88 %", f"{100 * loss:.0f} %", "model", "on the same spikes")
+            )
         if (loss := self.loss(plan.T, "4", "8")) is not None:
             rows.append(("performance lost when T is doubled, 4 to 8", "14 %", f"{100 * loss:.0f} %", "model", "synthetic rates"))
         gains = [x for n in networks if (x := self.gain(n)) is not None]
         if gains:
-            rows.append(("speed from dropping once-firing neurons", "20 %", f"{100 * (mean(gains) - 1):.0f} %", "model", "synthetic spikes"))
+            rows.append(
+                ("speed from dropping once-firing neurons", "20 %", f"{100 * (mean(gains) - 1):.0f} %", "model", "synthetic spikes")
+            )
         self.say("## Which claims hold")
         self.text += table(("claim", "paper", "here", "by", ""), rows)
 
     def rtl_totals(self) -> float | None:
         """RTL against RTL in total: LoAS as built over SparTen with its own chunk."""
         (mine, own), (rival, chunk) = plan.MEASURED_ON[:2]
-        pairs = [(self.r.cycles(plan.MEASURED, mine, n, own), self.r.cycles(plan.MEASURED, rival, n, chunk)) for n in self.r.networks(plan.MEASURED)]
+        pairs = [
+            (self.r.cycles(plan.MEASURED, mine, n, own), self.r.cycles(plan.MEASURED, rival, n, chunk))
+            for n in self.r.networks(plan.MEASURED)
+        ]
         if not pairs or any(a is None or b is None for a, b in pairs):
             return None
         return sum(b for _, b in pairs if b) / sum(a for a, _ in pairs if a)
@@ -166,33 +203,64 @@ class Report:
         """Statistics beside the published table, recorded beside synthetic."""
         r = self.r
         self.say("## Workloads")
-        rows, groups = [], []
+        rows: list[Sequence[object]] = []
+        groups: list[str] = []
         bars: dict[str, list[float | None]] = {"published, tuned": [], "spikes used": [], "synthetic": []}
         for network in r.networks(plan.BASE):
             place = r.find(plan.BASE, LOAS, network)
             assert place is not None
             lines = [(network, r.values[place])]
             points = r.series[place].points
-            lines += [(key, [v for v, p in zip(r.values[place], points, strict=True) if p.layer == key.split()[1]])
-                      for key in published.STATISTICS if key.startswith(network + " ")]  # fmt: skip
+            lines += [
+                (key, [v for v, p in zip(r.values[place], points, strict=True) if p.layer == key.split()[1]])
+                for key in published.STATISTICS
+                if key.startswith(network + " ")
+            ]
             for key, values in lines:
                 if not values:
                     continue
                 have, paper = statistics(values), published.STATISTICS.get(key)
                 twin = None
                 if (other := r.find(plan.TWIN, LOAS, network, SYNTHETIC)) is not None:
-                    same = [v for v, p in zip(r.values[other], r.series[other].points, strict=True) if key == network or p.layer == key.split()[1]]
+                    same = [
+                        v
+                        for v, p in zip(r.values[other], r.series[other].points, strict=True)
+                        if key == network or p.layer == key.split()[1]
+                    ]
                     twin = statistics(same)
-                rows.append((" ".join([shown(network), *key.split()[1:]]), points[0].spikes, *(f"{v:.1f}" for v in paper or ()), *([""] * (0 if paper else 4)),
-                             f"{have['spikes']:.1f}", f"{have['silent']:.1f}", f"{have['weights']:.1f}", f"{twin['silent']:.1f}" if twin else ""))  # fmt: skip
+                rows.append(
+                    (
+                        " ".join([shown(network), *key.split()[1:]]),
+                        points[0].spikes,
+                        *(f"{v:.1f}" for v in paper or ()),
+                        *([""] * (0 if paper else 4)),
+                        f"{have['spikes']:.1f}",
+                        f"{have['silent']:.1f}",
+                        f"{have['weights']:.1f}",
+                        f"{twin['silent']:.1f}" if twin else "",
+                    )
+                )
                 groups.append(" ".join([shown(network), *key.split()[1:]]))
                 bars["published, tuned"].append(paper[2] if paper else None)
                 bars["spikes used"].append(have["silent"])
                 bars["synthetic"].append(twin["silent"] if twin else None)
         plots.grouped(self.plot("statistics.svg", "silent neurons"), "silent neurons, published and used", "percent", groups, bars)
         self.say("Percent of zeros, weighted by size; *silent, tuned*: after once-firing neurons are dropped.")
-        self.text += table(("layers", "spikes are", "paper: spikes", "silent", "silent, tuned", "weights", "here: spikes", "silent", "weights",
-                            "synthetic: silent"), rows)  # fmt: skip
+        self.text += table(
+            (
+                "layers",
+                "spikes are",
+                "paper: spikes",
+                "silent",
+                "silent, tuned",
+                "weights",
+                "here: spikes",
+                "silent",
+                "weights",
+                "synthetic: silent",
+            ),
+            rows,
+        )
         rows = []
         for network in r.networks(plan.TWIN):
             for machine in r.machines(plan.TWIN):
@@ -202,10 +270,14 @@ class Report:
         if rows:
             self.say("Recorded against synthetic spikes, cycles of all layers (model):")
             self.text += table(("network", "machine", "recorded", "synthetic", "ratio"), rows)
-        self.beside("the table above, CIFAR-10, without the encoding layer.",
-                    "the traces are those of one image; synthetic maps have the published averages in every layer, which recorded ones have not: some layers "
-                    "fire far less, others more, and where work is they are not average. Speed-ups differ less than cycles. Spikformer's statistics are "
-                    "assumed to be AlexNet's: none are published with the shapes at hand.")  # fmt: skip
+        self.beside(
+            "the table above, CIFAR-10, without the encoding layer.",
+            "the traces are those of one image; synthetic maps have the published averages in every layer, which recorded ones "
+            "have not: some layers "
+            "fire far less, others more, and where work is they are not average. Speed-ups differ less than cycles. Spikformer's "
+            "statistics are "
+            "assumed to be AlexNet's: none are published with the shapes at hand.",
+        )
 
     def rtl(self) -> None:
         """RTL against RTL, layer by layer."""
@@ -225,20 +297,33 @@ class Report:
             columns = [[v["cycles"] for v in r.values[p or 0]] for p in places]
             sums = [sum(c) for c in columns]
             rows = [(name, *(c[i] for c in columns), columns[1][i] / columns[0][i]) for i, name in enumerate(names)]
-            self.text += table((f"{shown(network)}, {r.series[places[0] or 0].points[0].spikes}", *head, "speed-up as built"),
-                               [*rows, ("all", *sums, sums[1] / sums[0])])  # fmt: skip
+            self.text += table(
+                (f"{shown(network)}, {r.series[places[0] or 0].points[0].spikes}", *head, "speed-up as built"),
+                [*rows, ("all", *sums, sums[1] / sums[0])],
+            )
             model = [r.cycles(plan.BASE, m, network) for m in (LOAS, SPARTEN)]
             if all(model):
                 self.say(f"Model by RTL, all layers: LoAS {(model[0] or 0) / sums[0]:.3f}, SparTen-SNN {(model[1] or 0) / sums[1]:.3f}.")
-            plots.grouped(self.plot(f"rtl_{network}.svg", f"speed-up RTL, {shown(network)}"), f"{shown(network)}: speed-up over SparTen-SNN (RTL)", "times",
-                          [*names, "all"], {"LoAS as built": [*(columns[1][i] / columns[0][i] for i in range(len(names))), sums[1] / sums[0]]},
-                          shown="{:.2f}", line=DEMANDED)  # fmt: skip
+            plots.grouped(
+                self.plot(f"rtl_{network}.svg", f"speed-up RTL, {shown(network)}"),
+                f"{shown(network)}: speed-up over SparTen-SNN (RTL)",
+                "times",
+                [*names, "all"],
+                {"LoAS as built": [*(columns[1][i] / columns[0][i] for i in range(len(names))), sums[1] / sums[0]]},
+                shown="{:.2f}",
+                line=DEMANDED,
+            )
         compared = sum(t["compared"] for t, s in zip(r.totals, r.series, strict=True) if s.group == plan.MEASURED)
         wrong = sum(t["mismatches"] for t, s in zip(r.totals, r.series, strict=True) if s.group == plan.MEASURED)
-        self.say(f"{compared:,} spikes and integers compared, {wrong} mismatches. As built: LoAS looks at a window of two chunks, SparTen-SNN at its own 128 bits; "
-                 "the line in the plots is what was demanded.".replace(",", " ", 2))  # fmt: skip
-        self.beside(f"{published.SPEEDUP['sparten']} times on average, at most {published.SPEEDUP_MOST}.",
-                    "see [below](#where-the-papers-679-and-ours-part).")  # fmt: skip
+        self.say(
+            f"{compared:,} spikes and integers compared, {wrong} mismatches. As built: LoAS looks at a window of two chunks, "
+            f"SparTen-SNN at its own 128 bits; "
+            "the line in the plots is what was demanded.".replace(",", " ", 2)
+        )
+        self.beside(
+            f"{published.SPEEDUP['sparten']} times on average, at most {published.SPEEDUP_MOST}.",
+            "see [below](#where-the-papers-679-and-ours-part).",
+        )
 
     def rivals(self) -> None:
         """Speed-up over each rival by the models."""
@@ -246,14 +331,23 @@ class Report:
         networks = r.networks(plan.BASE)
         self.say("## Speed-up over each rival (model)")
         bars = {title(m): [r.speedup(plan.BASE, m, n) for n in networks] for m in RIVALS}
-        plots.grouped(self.plot("speedup.svg", "speed-up by network"), "speed-up of LoAS, all layers (model)", "times, logarithmic", [shown(n) for n in networks], bars,
-                      log=True, line=1.0)  # fmt: skip
+        plots.grouped(
+            self.plot("speedup.svg", "speed-up by network"),
+            "speed-up of LoAS, all layers (model)",
+            "times, logarithmic",
+            [shown(n) for n in networks],
+            bars,
+            log=True,
+            line=1.0,
+        )
         head = ("layers", "LoAS cycles", "× floor", *(title(m) for m in plan.RIVALS))
         rows: list[Sequence[object]] = []
         for n in networks:
             total = r.total(plan.BASE, LOAS, n)
             assert total is not None
-            rows.append((shown(n), total["cycles"], total["cycles"] / total["floor_cycles"], *(r.speedup(plan.BASE, m, n) for m in plan.RIVALS)))
+            rows.append(
+                (shown(n), total["cycles"], total["cycles"] / total["floor_cycles"], *(r.speedup(plan.BASE, m, n) for m in plan.RIVALS))
+            )
         self.text += table(head, rows)
         self.say("Layer by layer:")
         rows = []
@@ -263,19 +357,30 @@ class Report:
             others = {m: r.find(plan.BASE, m, n) for m in plan.RIVALS}
             for i, (point, value) in enumerate(zip(r.series[place].points, r.values[place], strict=True)):
                 floor = -(-value["work"]["matches"] // value["pes"])
-                rows.append((f"{shown(n)} {point.layer}", value["cycles"], value["cycles"] / floor if floor else None,
-                             *(None if p is None else r.values[p][i]["cycles"] / value["cycles"] for p in others.values())))  # fmt: skip
+                rows.append(
+                    (
+                        f"{shown(n)} {point.layer}",
+                        value["cycles"],
+                        value["cycles"] / floor if floor else None,
+                        *(None if p is None else r.values[p][i]["cycles"] / value["cycles"] for p in others.values()),
+                    )
+                )
         self.text += table(head, rows)
-        self.beside(f"SparTen-SNN {published.SPEEDUP['sparten']}, GoSPA-SNN {published.SPEEDUP['gospa']}, Gamma-SNN {published.SPEEDUP['gamma']} on average.",
-                    "the order of the rivals and the distances depend on what the rivals are given; here they get LoAS's own memory port, weight code and "
-                    "hand-out of work, the [assumptions](models.md) are in their favour, and every layer is run, not chosen ones. Dense PTB and Stellar lose what "
-                    "they do not skip: 98 % of the weights.")  # fmt: skip
+        self.beside(
+            f"SparTen-SNN {published.SPEEDUP['sparten']}, GoSPA-SNN {published.SPEEDUP['gospa']}, Gamma-SNN "
+            f"{published.SPEEDUP['gamma']} on average.",
+            "the order of the rivals and the distances depend on what the rivals are given; here they get LoAS's own memory "
+            "port, weight code and "
+            "hand-out of work, the [assumptions](models.md) are in their favour, and every layer is run, not chosen ones. Dense "
+            "PTB and Stellar lose what "
+            "they do not skip: 98 % of the weights.",
+        )
 
     def parting(self) -> None:
         """Where the paper's figure and ours part."""
         r = self.r
         self.say("## Where the paper's 6.79 and ours part")
-        rows = []
+        rows: list[Sequence[object]] = []
         for n in r.networks(plan.PART):
             place = r.find(plan.PART, LOAS, n, "as built")
             assert place is not None
@@ -284,19 +389,28 @@ class Report:
             rows.append((shown(n), "accumulations alone: spikes that meet a weight by neurons that do", spikes / matches, None))
             for label in r.labels(plan.PART):
                 rows.append((shown(n), label, r.speedup(plan.PART, SPARTEN, n, label), r.speedup(plan.PART, PASSES, n, label)))
-        self.text += table(("network", "LoAS and SparTen-SNN are", "speed-up, timesteps in each window (model)", "timesteps as passes (model)"), rows)
-        self.beside("6.79 times over SparTen-SNN, with its memory: T passes over weights that come from DRAM each time.",
-                    "a SparTen that walks the T timesteps while a window of B is at hand reads masks and weights once, like LoAS; that is what our RTL does, so only "
-                    "cycles of the join count: between the ratio of accumulations (a match of LoAS costs one cycle, each of its spikes one in SparTen) and T for "
-                    "empty windows (one cycle against T), times what a window of two chunks saves LoAS alone. Whole passes for each timestep, a narrow memory and a "
-                    "small cache move the ratio by what the last columns and rows show. A figure above T needs memory traffic (or other width) in it.")  # fmt: skip
+        self.text += table(
+            ("network", "LoAS and SparTen-SNN are", "speed-up, timesteps in each window (model)", "timesteps as passes (model)"), rows
+        )
+        self.beside(
+            "6.79 times over SparTen-SNN, with its memory: T passes over weights that come from DRAM each time.",
+            "a SparTen that walks the T timesteps while a window of B is at hand reads masks and weights once, like LoAS; that "
+            "is what our RTL does, so only "
+            "cycles of the join count: between the ratio of accumulations (a match of LoAS costs one cycle, each of its spikes "
+            "one in SparTen) and T for "
+            "empty windows (one cycle against T), times what a window of two chunks saves LoAS alone. Whole passes for each "
+            "timestep, a narrow memory and a "
+            "small cache move the ratio by what the last columns and rows show. A figure above T needs memory traffic (or other "
+            "width) in it.",
+        )
 
     def division(self) -> None:
         """Where each cycle goes."""
         r = self.r
         self.say("## Where each cycle goes")
         networks = r.networks(plan.BASE)
-        bars, keys = [], []
+        bars: list[str] = []
+        keys: list[str] = []
         chosen = [(plan.MEASURED, m, n, str(w), "RTL") for n in r.networks(plan.MEASURED) for m, w in plan.MEASURED_ON[:2]] + [
             (plan.BASE, m, n, "", "model") for n in networks for m in (LOAS, SPARTEN, "gospa", "gamma")
         ]
@@ -312,8 +426,11 @@ class Report:
         parts = {key: [one.get(key, 0.0) for one in found] for key in keys if max(one.get(key, 0.0) for one in found) > 0.5}
         plots.stacked(self.plot("cycles.svg", "where the cycles go"), "what processing elements do", "percent of their cycles", bars, parts)
         self.text += table(("machine", *parts), [(bar, *(f"{parts[k][i]:.1f}" for k in parts)) for i, bar in enumerate(bars)])
-        self.beside("no such figure.", "*matches* are accumulations; *empty*: windows (of SparTen: timesteps of windows) without any; *stall_a*, *stall_b*, "
-                    "*stall_weight*: waiting for the row, for masks or records, for weights; *stall_laggy*: for the laggy prefix sum.")  # fmt: skip
+        self.beside(
+            "no such figure.",
+            "*matches* are accumulations; *empty*: windows (of SparTen: timesteps of windows) without any; *stall_a*, *stall_b*, "
+            "*stall_weight*: waiting for the row, for masks or records, for weights; *stall_laggy*: for the laggy prefix sum.",
+        )
 
     def traffic(self) -> None:
         """Bytes by operand."""
@@ -322,11 +439,19 @@ class Report:
         networks = r.networks(plan.BASE)
         chosen = [(n, m) for n in networks for m in (LOAS, PASSES, *RIVALS) if r.total(plan.BASE, m, n)]
         for key, what in (("onchip", "on-chip"), ("offchip", "off-chip")):
-            parts = {op: [(r.total(plan.BASE, m, n) or {})[key].get(op, 0) / 1e6 for n, m in chosen if m not in ("ptb", "stellar")] for op in OPERANDS}
-            plots.stacked(self.plot(f"{key}.svg", f"{what} traffic"), f"{what} traffic, without the dense machines (model)", "MB",
-                          [f"{shown(n)}, {title(m)}" for n, m in chosen if m not in ("ptb", "stellar")], parts)  # fmt: skip
+            parts = {
+                op: [(r.total(plan.BASE, m, n) or {})[key].get(op, 0) / 1e6 for n, m in chosen if m not in ("ptb", "stellar")]
+                for op in OPERANDS
+            }
+            plots.stacked(
+                self.plot(f"{key}.svg", f"{what} traffic"),
+                f"{what} traffic, without the dense machines (model)",
+                "MB",
+                [f"{shown(n)}, {title(m)}" for n, m in chosen if m not in ("ptb", "stellar")],
+                parts,
+            )
         self.say("KB; A: spikes, B: weights, psum: partial sums and membranes, C: outputs, meta: bitmasks, indices, records, pointers.")
-        rows = []
+        rows: list[Sequence[object]] = []
         for n, m in chosen:
             total = r.total(plan.BASE, m, n)
             assert total is not None
@@ -338,10 +463,20 @@ class Report:
             rows = []
             for n, m, w in measured:
                 total = r.total(plan.MEASURED, m, n, w) or {}
-                rows.append((shown(n), f"{title(m)}, window {w}", round(total["onchip"]["lines"] / 1000), round(sum(total["offchip"].values()) / 1000)))
+                rows.append(
+                    (
+                        shown(n),
+                        f"{title(m)}, window {w}",
+                        round(total["onchip"]["lines"] / 1000),
+                        round(sum(total["offchip"].values()) / 1000),
+                    )
+                )
             self.text += table(("network", "machine (RTL)", "cache lines, KB", "AXI, KB"), rows)
-        self.beside("less traffic than all three rivals: nothing is read T times, and partial sums never leave a TPPE.",
-                    "so it is here: an inner join moves no partial sums; GoSPA's outer product and Gamma's mergers do. Weights and their places are what LoAS reads most.")  # fmt: skip
+        self.beside(
+            "less traffic than all three rivals: nothing is read T times, and partial sums never leave a TPPE.",
+            "so it is here: an inner join moves no partial sums; GoSPA's outer product and Gamma's mergers do. Weights and their "
+            "places are what LoAS reads most.",
+        )
 
     def energy(self) -> None:
         """Energy by the model."""
@@ -351,12 +486,30 @@ class Report:
         costs = {(n, m): energy_of(r.total(plan.BASE, m, n) or {}) for n, m in chosen}
         small = [(n, m) for n, m in chosen if m not in ("ptb", "stellar")]
         parts = {part: [costs[one][part] for one in small] for part in next(iter(costs.values()))}
-        plots.stacked(self.plot("energy.svg", "energy"), "energy, without the dense machines (model)", "uJ", [f"{shown(n)}, {title(m)}" for n, m in small], parts)
-        self.text += table(("network", "machine", *(f"{part}, uJ" for part in parts), "all", "by LoAS"),
-                           [(shown(n), title(m), *(round(v, 1) for v in costs[n, m].values()), round(sum(costs[n, m].values()), 1),
-                             sum(costs[n, m].values()) / sum(costs[n, LOAS].values())) for n, m in chosen])  # fmt: skip
-        self.beside(f"up to {published.ENERGY_MOST} times less than the rivals; the cache has {100 * published.CACHE_POWER:.1f} % of the power.",
-                    "operations and bytes times the cited costs of `spec/costs.toml`: an estimate of ratios, not of a chip.")  # fmt: skip
+        plots.stacked(
+            self.plot("energy.svg", "energy"),
+            "energy, without the dense machines (model)",
+            "uJ",
+            [f"{shown(n)}, {title(m)}" for n, m in small],
+            parts,
+        )
+        self.text += table(
+            ("network", "machine", *(f"{part}, uJ" for part in parts), "all", "by LoAS"),
+            [
+                (
+                    shown(n),
+                    title(m),
+                    *(round(v, 1) for v in costs[n, m].values()),
+                    round(sum(costs[n, m].values()), 1),
+                    sum(costs[n, m].values()) / sum(costs[n, LOAS].values()),
+                )
+                for n, m in chosen
+            ],
+        )
+        self.beside(
+            f"up to {published.ENERGY_MOST} times less than the rivals; the cache has {100 * published.CACHE_POWER:.1f} % of the power.",
+            "operations and bytes times the cited costs of `spec/costs.toml`: an estimate of ratios, not of a chip.",
+        )
 
     def sweep(self, group: str, name: str, axis: str, file: str, log: bool) -> None:
         """Cycles over one parameter, a panel a network."""
@@ -374,8 +527,16 @@ class Report:
                 points = [(x, c) for x, label in zip(places, labels, strict=True) if (c := r.cycles(group, m, n, label))]
                 panel.append(Line(title(m), [x for x, _ in points], [c for _, c in points], i))
             panels.append(panel)
-        plots.lines(self.plot(file, name), [f"{shown(n)} (model)" for n in networks], axis, "cycles, logarithmic", panels, log_x=log, log_y=True,
-                    ticks=places)  # fmt: skip
+        plots.lines(
+            self.plot(file, name),
+            [f"{shown(n)} (model)" for n in networks],
+            axis,
+            "cycles, logarithmic",
+            panels,
+            log_x=log,
+            log_y=True,
+            ticks=places,
+        )
         rows = [(shown(n), title(m), *(r.cycles(group, m, n, label) for label in labels)) for n in networks for m in machines]
         self.text += table(("network", "machine", *labels), rows)
         self.beside(*self.words(group))
@@ -388,18 +549,29 @@ class Report:
         if group == plan.T and (loss := self.loss(group, "4", "8")) is not None:
             lost = f"{100 * loss:.0f} % lost from T = 4 to 8 with spikes of fixed rates"
         return {
-            plan.T: ("doubling T costs 14 % of performance, since silent neurons become fewer.",
-                     f"{lost}: with these rates nearly all neurons that ever fire have fired by T = 4, so masks hardly fill and T words are free in "
-                     "time; rivals pay for each timestep. Nothing is dropped here, since at T = 1 that would drop all."),
-            plan.DENSITY: ("from 98.2 to 25 % weight sparsity performance falls by 88 %.",
-                           f"{lost}. A match costs a cycle, so cycles follow the density once windows are no longer empty; at 2 % they do not yet."),
-            plan.NUM_TPPES: ("16 TPPEs only.", "work is handed out as (row, block of columns), so cycles fall until layers with few rows have no more tasks, or "
-                             "the cache's ports are used up."),
-            plan.CACHE: ("256 KB only.", "index-coded weights of these layers are 10 to 190 KB: a smaller cache reads some of them again; where it is large "
-                         "enough, size changes nothing."),
+            plan.T: (
+                "doubling T costs 14 % of performance, since silent neurons become fewer.",
+                f"{lost}: with these rates nearly all neurons that ever fire have fired by T = 4, so masks hardly fill and T "
+                f"words are free in "
+                "time; rivals pay for each timestep. Nothing is dropped here, since at T = 1 that would drop all.",
+            ),
+            plan.DENSITY: (
+                "from 98.2 to 25 % weight sparsity performance falls by 88 %.",
+                f"{lost}. A match costs a cycle, so cycles follow the density once windows are no longer empty; at 2 % they do not yet.",
+            ),
+            plan.NUM_TPPES: (
+                "16 TPPEs only.",
+                "work is handed out as (row, block of columns), so cycles fall until layers with few rows have no more tasks, or "
+                "the cache's ports are used up.",
+            ),
+            plan.CACHE: (
+                "256 KB only.",
+                "index-coded weights of these layers are 10 to 190 KB: a smaller cache reads some of them again; where it is large "
+                "enough, size changes nothing.",
+            ),
             plan.LATENCY: ("not varied.", "reading ahead hides most of it; layers with few rows show it."),
             plan.BUS: ("160 bytes a cycle.", "at 128 bytes a cycle memory is no limit; the narrowest port shows which machine moves more."),
-        }[group]  # fmt: skip
+        }[group]
 
     def windows(self) -> None:
         """Chunk width and window."""
@@ -412,16 +584,33 @@ class Report:
         for n in networks:
             panel = []
             for i, (m, window) in enumerate((m, w) for m in (LOAS, SPARTEN) for w in (1, 2, 4)):
-                have = [(int(label.split(" x ")[0]), c) for label in labels if label.endswith(f" x {window}") and (c := r.cycles(plan.WINDOW, m, n, label))]
+                have = [
+                    (int(label.split(" x ")[0]), c)
+                    for label in labels
+                    if label.endswith(f" x {window}") and (c := r.cycles(plan.WINDOW, m, n, label))
+                ]
                 panel.append(Line(f"{title(m)}, window {window}", [x for x, _ in have], [c for _, c in have], i))
             panels.append(panel)
-        plots.lines(self.plot("window.svg", "chunk width"), [f"{shown(n)} (model)" for n in networks], "bits of a chunk", "cycles, logarithmic", panels,
-                    log_x=True, log_y=True, ticks=(32, 64, 128, 256, 512))  # fmt: skip
-        self.text += table(("network", "machine", *labels),
-                           [(shown(n), title(m), *(r.cycles(plan.WINDOW, m, n, x) for x in labels)) for n in networks for m in (LOAS, SPARTEN)])  # fmt: skip
-        self.beside("128-bit chunks, one at a time.", "columns are *bits of a chunk x chunks of a window*. At 2 % nonzero weights most chunks have no match, and each "
-                    "costs a cycle: looking at more bits is what helps, however they are cut. Prefix sums stay as wide as a chunk in LoAS, so two "
-                    "chunks of 128 are cheaper than one of 256.")  # fmt: skip
+        plots.lines(
+            self.plot("window.svg", "chunk width"),
+            [f"{shown(n)} (model)" for n in networks],
+            "bits of a chunk",
+            "cycles, logarithmic",
+            panels,
+            log_x=True,
+            log_y=True,
+            ticks=(32, 64, 128, 256, 512),
+        )
+        self.text += table(
+            ("network", "machine", *labels),
+            [(shown(n), title(m), *(r.cycles(plan.WINDOW, m, n, x) for x in labels)) for n in networks for m in (LOAS, SPARTEN)],
+        )
+        self.beside(
+            "128-bit chunks, one at a time.",
+            "columns are *bits of a chunk x chunks of a window*. At 2 % nonzero weights most chunks have no match, and each "
+            "costs a cycle: looking at more bits is what helps, however they are cut. Prefix sums stay as wide as a chunk in LoAS, so two "
+            "chunks of 128 are cheaper than one of 256.",
+        )
 
     def small_sweeps(self) -> None:
         """FIFO depth and laggy adders."""
@@ -430,21 +619,54 @@ class Report:
         if not networks:
             return
         self.say("## FIFO depth and laggy adders (model)")
-        panels = [[Line(shown(n), [int(x) for x in r.labels(plan.FIFO)], [(r.cycles(plan.FIFO, LOAS, n, x) or 0) for x in r.labels(plan.FIFO)], i)
-                   for i, n in enumerate(networks)],
-                  [Line(f"{shown(n)}, {'speculation' if m == LOAS else 'waiting'}", [int(x) for x in r.labels(plan.SLICE)],
-                        [(r.cycles(plan.SLICE, m, n, x) or 0) for x in r.labels(plan.SLICE)], 2 * i + j)
-                   for i, n in enumerate(networks) for j, m in enumerate((LOAS, plan.WAIT))]]  # fmt: skip
-        plots.lines(self.plot("fifo.svg", "FIFO depth, laggy adders"), ["FIFO depth (model)", "laggy adders (model)"], "entries; adders", "cycles", panels,
-                    log_x=True, ticks=(2, 4, 8, 16, 32, 64))  # fmt: skip
-        self.text += table(("network", *(f"FIFO {x}" for x in r.labels(plan.FIFO))),
-                           [(shown(n), *(r.cycles(plan.FIFO, LOAS, n, x) for x in r.labels(plan.FIFO))) for n in networks])  # fmt: skip
-        self.text += table(("network", "machine", *(f"{x} adders" for x in r.labels(plan.SLICE))),
-                           [(shown(n), title(m), *(r.cycles(plan.SLICE, m, n, x) for x in r.labels(plan.SLICE)))
-                            for n in networks for m in (LOAS, plan.WAIT)])  # fmt: skip
-        self.beside("FIFOs of 8 entries and 16 adders, 8 cycles a chunk; \"almost no throughput penalty\".",
-                    "a row's prefix sums are computed once, while the row before is joined, and not for each column: depth and adders matter only where "
-                    "rows are short of columns to hide behind.")  # fmt: skip
+        panels = [
+            [
+                Line(
+                    shown(n),
+                    [int(x) for x in r.labels(plan.FIFO)],
+                    [(r.cycles(plan.FIFO, LOAS, n, x) or 0) for x in r.labels(plan.FIFO)],
+                    i,
+                )
+                for i, n in enumerate(networks)
+            ],
+            [
+                Line(
+                    f"{shown(n)}, {'speculation' if m == LOAS else 'waiting'}",
+                    [int(x) for x in r.labels(plan.SLICE)],
+                    [(r.cycles(plan.SLICE, m, n, x) or 0) for x in r.labels(plan.SLICE)],
+                    2 * i + j,
+                )
+                for i, n in enumerate(networks)
+                for j, m in enumerate((LOAS, plan.WAIT))
+            ],
+        ]
+        plots.lines(
+            self.plot("fifo.svg", "FIFO depth, laggy adders"),
+            ["FIFO depth (model)", "laggy adders (model)"],
+            "entries; adders",
+            "cycles",
+            panels,
+            log_x=True,
+            ticks=(2, 4, 8, 16, 32, 64),
+        )
+        self.text += table(
+            ("network", *(f"FIFO {x}" for x in r.labels(plan.FIFO))),
+            [(shown(n), *(r.cycles(plan.FIFO, LOAS, n, x) for x in r.labels(plan.FIFO))) for n in networks],
+        )
+        self.text += table(
+            ("network", "machine", *(f"{x} adders" for x in r.labels(plan.SLICE))),
+            [
+                (shown(n), title(m), *(r.cycles(plan.SLICE, m, n, x) for x in r.labels(plan.SLICE)))
+                for n in networks
+                for m in (LOAS, plan.WAIT)
+            ],
+        )
+        self.beside(
+            'FIFOs of 8 entries and 16 adders, 8 cycles a chunk; "almost no throughput penalty".',
+            "a row's prefix sums are computed once, while the row before is joined, and not for each column: depth and adders "
+            "matter only where "
+            "rows are short of columns to hide behind.",
+        )
 
     def drop(self) -> None:
         """With and without the once-firing drop."""
@@ -455,18 +677,30 @@ class Report:
         self.say("## Dropping once-firing neurons (model)")
         bars: dict[str, list[float | None]] = {}
         for m in r.machines(plan.DROP):
-            bars[title(m)] = [(a / b if (a := r.cycles(plan.DROP, m, n, RAW)) and (b := r.cycles(plan.DROP, m, n, SYNTHETIC)) else None) for n in networks]
-        plots.grouped(self.plot("drop.svg", "once-firing drop"), "cycles without the drop by those with it (model)", "times", [shown(n) for n in networks], bars,
-                      shown="{:.2f}", line=1.0)  # fmt: skip
+            bars[title(m)] = [
+                (a / b if (a := r.cycles(plan.DROP, m, n, RAW)) and (b := r.cycles(plan.DROP, m, n, SYNTHETIC)) else None) for n in networks
+            ]
+        plots.grouped(
+            self.plot("drop.svg", "once-firing drop"),
+            "cycles without the drop by those with it (model)",
+            "times",
+            [shown(n) for n in networks],
+            bars,
+            shown="{:.2f}",
+            line=1.0,
+        )
         self.text += table(("network", *bars), [(shown(n), *(bars[m][i] for m in bars)) for i, n in enumerate(networks)])
-        self.beside("20 % more speed.", "synthetic spikes with the published share of once-firing neurons, with and without them. Matches fall with the "
-                    "neurons; empty windows do not, and what they cost is not saved.")  # fmt: skip
+        self.beside(
+            "20 % more speed.",
+            "synthetic spikes with the published share of once-firing neurons, with and without them. Matches fall with the "
+            "neurons; empty windows do not, and what they cost is not saved.",
+        )
 
     def speculation(self) -> None:
         """The laggy penalty, and the area it buys."""
         r = self.r
         self.say("## What speculation costs, and what it buys")
-        rows = []
+        rows: list[Sequence[object]] = []
         for n in r.networks(plan.BASE):
             a, b, c = (r.cycles(plan.BASE, m, n) for m in (LOAS, "loas-fast", plan.WAIT))
             if a and b and c:
@@ -475,14 +709,18 @@ class Report:
             a, b = (r.cycles(plan.MEASURED, m, n, 2) for m in (LOAS, "loas-fast"))
             if a and b:
                 rows.append((shown(n), "RTL", a, b, a / b, None))
-        self.text += table(("network", "by", "LAGGY, cycles", "FAST, cycles", "LAGGY / FAST", "waiting instead of speculation / FAST"), rows)
+        self.text += table(
+            ("network", "by", "LAGGY, cycles", "FAST, cycles", "LAGGY / FAST", "waiting instead of speculation / FAST"), rows
+        )
         found = area_lines(self.area)
         if found:
             self.text += found
         else:
             self.say("Area: `make area`, which has not been run.")
-        self.beside("a fast prefix sum is 66.7 % of a TPPE's area and 51.8 % of its power, so one of two is saved at almost no penalty.",
-                    "[area.md](area.md) has the parts.")  # fmt: skip
+        self.beside(
+            "a fast prefix sum is 66.7 % of a TPPE's area and 51.8 % of its power, so one of two is saved at almost no penalty.",
+            "[area.md](area.md) has the parts.",
+        )
 
 
 def area_lines(area: dict[str, Any] | None) -> list[str]:
@@ -500,6 +738,3 @@ def read_area(path: Path) -> dict[str, Any] | None:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return None
-
-
-

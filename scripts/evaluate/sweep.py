@@ -42,7 +42,9 @@ def numbers(option: str, text: str, low: float, high: float, whole: bool = True)
         try:
             value = int(part) if whole else float(part)
         except ValueError as err:
-            raise LoasError(f"{option} {part.strip()!r} is not legal: must be {'an integer' if whole else 'a number'}, {low:g} to {high:g}") from err
+            raise LoasError(
+                f"{option} {part.strip()!r} is not legal: must be {'an integer' if whole else 'a number'}, {low:g} to {high:g}"
+            ) from err
         if not low <= value <= high:
             raise LoasError(f"{option} {part.strip()} is not legal: must be {low:g} to {high:g}")
         found.append(value)
@@ -70,8 +72,14 @@ def parse_sets(sets: Iterable[str]) -> list[tuple[tuple[str, int], ...]]:
 
 def progress_of(console: Console, total: int, what: str) -> tuple[Progress, Any]:
     """A bar, and the function that moves it by a task (which prints a line now and then where the output is no terminal)."""
-    bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.completed}/{task.total} points"),
-                   TimeElapsedColumn(), console=console, disable=not console.is_terminal)  # fmt: skip
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} points"),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
     line = bar.add_task(what, total=total)
     count, said = [0, 0], [0]
 
@@ -95,8 +103,18 @@ def groups_of(points: Iterable[Point]) -> Iterator[tuple[dict[str, Any], list[Po
         found.setdefault(key, []).append(point)
     for same in found.values():
         one = same[0]
-        yield {"machine": one.machine, "network": one.network, "spikes": one.spikes, "T": one.T, "density": one.density,
-               "parameters": dict(one.overrides), "latency": one.latency}, same  # fmt: skip
+        yield (
+            {
+                "machine": one.machine,
+                "network": one.network,
+                "spikes": one.spikes,
+                "T": one.T,
+                "density": one.density,
+                "parameters": dict(one.overrides),
+                "latency": one.latency,
+            },
+            same,
+        )
 
 
 def cost_of(machine: str, value: Value) -> Cost:
@@ -110,17 +128,30 @@ def total_of(machine: str, values: list[Value]) -> dict[str, Any]:
     for value in values[1:]:
         whole = whole + cost_of(machine, value)
     matches = sum(value["work"]["matches"] for value in values)
-    return {"layers": len(values), "cycles": whole.cycles, "pes": whole.pes, "matches": matches,
-            "floor_cycles": sum(-(-value["work"]["matches"] // whole.pes) for value in values),
-            "breakdown": whole.breakdown, "ops": whole.ops, "onchip": whole.onchip, "offchip": whole.offchip, "energy_pj": energy(whole)}  # fmt: skip
+    return {
+        "layers": len(values),
+        "cycles": whole.cycles,
+        "pes": whole.pes,
+        "matches": matches,
+        "floor_cycles": sum(-(-value["work"]["matches"] // whole.pes) for value in values),
+        "breakdown": whole.breakdown,
+        "ops": whole.ops,
+        "onchip": whole.onchip,
+        "offchip": whole.offchip,
+        "energy_pj": energy(whole),
+    }
 
 
 @click.command("sweep")
 @click.option("--machine", "machines", multiple=True, help=f"Repeatable: {', '.join(MACHINES)}.  [default: loas-laggy sparten]")
 @click.option("--network", "networks", multiple=True, help="Network of the shape file; may be repeated.  [default: alexnet vgg16]")
 @click.option("--layers", multiple=True, help="These layers only, names with commas between.  [default: all]")
-@click.option("--set", "sets", multiple=True, metavar="NAME=V1,V2", help="Values of a parameter of the machine; all combinations of several.")
-@click.option("--T", "steps", help="Timesteps, with commas between; other than the network's need --spikes rates.  [default: the network's]")
+@click.option(
+    "--set", "sets", multiple=True, metavar="NAME=V1,V2", help="Values of a parameter of the machine; all combinations of several."
+)
+@click.option(
+    "--T", "steps", help="Timesteps, with commas between; other than the network's need --spikes rates.  [default: the network's]"
+)
 @click.option("--density", help="Percent of nonzero weights, with commas between.  [default: the network's]")
 @click.option("--spikes", type=click.Choice([AUTO, *SPIKES]), default=AUTO, show_default=True, help="auto: a trace where there is one.")
 @click.option("--latency", default="20", show_default=True, help="Memory latency in cycles, with commas between.")
@@ -131,13 +162,30 @@ def total_of(machine: str, values: list[Value]) -> dict[str, Any]:
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes on this machine.  [default: one a processor]")
 @click.option("--scheduler", help="Run on the cluster of this Dask scheduler, such as tcp://host:8786, instead.")
 @click.option("--fresh", is_flag=True, help="Do not take up results of earlier runs.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=ROOT / "build/sweep/result.json",
-              help="[default: build/sweep/result.json]")  # fmt: skip
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=ROOT / "build/sweep/result.json",
+    help="[default: build/sweep/result.json]",
+)
 def sweep_command(
-    machines: tuple[str, ...], networks: tuple[str, ...], layers: tuple[str, ...], sets: tuple[str, ...], steps: str | None, density: str | None,
-    spikes: str, latency: str, config: str, seed: int, shapes: Path, data: Path | None, jobs: int | None, scheduler: str | None, fresh: bool,
+    machines: tuple[str, ...],
+    networks: tuple[str, ...],
+    layers: tuple[str, ...],
+    sets: tuple[str, ...],
+    steps: str | None,
+    density: str | None,
+    spikes: str,
+    latency: str,
+    config: str,
+    seed: int,
+    shapes: Path,
+    data: Path | None,
+    jobs: int | None,
+    scheduler: str | None,
+    fresh: bool,
     out: Path,
-) -> None:  # fmt: skip
+) -> None:
     """Estimates cycles, traffic and energy of networks on LoAS and its rivals, by their models, over values of parameters.
 
     Points run in parallel on this machine, or on the cluster of a scheduler; the figures are the same. A run that was interrupted goes
@@ -169,21 +217,41 @@ def sweep_command(
         if all(name not in (layer.name for layer in shape.layers) for shape in library.shapes.values()):
             layer_named(next(iter(library.shapes.values())), name)  # says which there are
     points = [
-        Point(machine, network, layer.name, library.best(network) if spikes == AUTO else spikes, T, density=part, config=config,
-              overrides=changes, latency=wait, seed=seed)
+        Point(
+            machine,
+            network,
+            layer.name,
+            library.best(network) if spikes == AUTO else spikes,
+            T,
+            density=part,
+            config=config,
+            overrides=changes,
+            latency=wait,
+            seed=seed,
+        )
         for network, shape in library.shapes.items()
-        for T in timesteps or [shape.T] for part in densities for changes in combinations for wait in waits
+        for T in timesteps or [shape.T]
+        for part in densities
+        for changes in combinations
+        for wait in waits
         for machine in machines or ("loas-laggy", "sparten")
-        for layer in shape.layers if not names or layer.name in names
-    ]  # fmt: skip
+        for layer in shape.layers
+        if not names or layer.name in names
+    ]
     if timesteps and spikes != RATES and any(T != shape.T for T in timesteps for shape in library.shapes.values()):
         raise LoasError(f"--T {steps} is not legal with --spikes {spikes}: must be that of the networks, or --spikes {RATES}")
     tasks = library.tasks(points)
     bar, done = progress_of(console, len(set(points)), "sweep")
     with bar:
         found = run_all(tasks, Store(None if fresh else out.parent / "points"), workers=jobs, scheduler=scheduler, done=done)
-    lines = [{**shared, **total_of(shared["machine"], [found[point] for point in same]),
-              "by_layer": [{"layer": point.layer, **found[point]} for point in same]} for shared, same in groups_of(points)]  # fmt: skip
+    lines = [
+        {
+            **shared,
+            **total_of(shared["machine"], [found[point] for point in same]),
+            "by_layer": [{"layer": point.layer, **found[point]} for point in same],
+        }
+        for shared, same in groups_of(points)
+    ]
     table = Table(title=f"{config}, models, {len(points)} points")
     for name in ("network", "spikes", "T", "weights %", "parameters", "latency", "machine"):
         table.add_column(name)
@@ -193,11 +261,21 @@ def sweep_command(
     for line in lines:
         key = repr([line[name] for name in ("network", "spikes", "T", "density", "parameters", "latency")])
         base = first.setdefault(key, line["cycles"])
-        table.add_row(escape(line["network"]), line["spikes"], str(line["T"]), "" if line["density"] is None else f"{100 * line['density']:g}",
-                      " ".join(f"{name}={value}" for name, value in line["parameters"].items()), str(line["latency"]), line["machine"],
-                      str(line["layers"]), str(line["cycles"]), f"{line['cycles'] / line['floor_cycles']:.2f}" if line["floor_cycles"] else "",
-                      f"{line['cycles'] / base:.2f}" if base else "", *(f"{sum(line[key].values()) / 1000:.0f}" for key in ("onchip", "offchip")),
-                      f"{sum(line['energy_pj'].values()) / 1e6:.1f}")  # fmt: skip
+        table.add_row(
+            escape(line["network"]),
+            line["spikes"],
+            str(line["T"]),
+            "" if line["density"] is None else f"{100 * line['density']:g}",
+            " ".join(f"{name}={value}" for name, value in line["parameters"].items()),
+            str(line["latency"]),
+            line["machine"],
+            str(line["layers"]),
+            str(line["cycles"]),
+            f"{line['cycles'] / line['floor_cycles']:.2f}" if line["floor_cycles"] else "",
+            f"{line['cycles'] / base:.2f}" if base else "",
+            *(f"{sum(line[key].values()) / 1000:.0f}" for key in ("onchip", "offchip")),
+            f"{sum(line['energy_pj'].values()) / 1e6:.1f}",
+        )
     console.print(table)
     write_json(out, {"config": config, "seed": seed, "engine": "model", "lines": lines})
     console.print(f"written: {out}", markup=False)

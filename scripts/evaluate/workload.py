@@ -155,11 +155,15 @@ class Library:
             layer = layer_named(network, point.layer)
             cfg = point.cfg()
             if layer.k > cfg.K_MAX or layer.out > cfg.K_MAX:
-                raise LoasError(f"{point.network}: {point.layer}: K_MAX = {cfg.K_MAX} of configuration {cfg.name} is not legal: must be at "
-                                f"least {max(layer.k, layer.out)}")  # fmt: skip
+                raise LoasError(
+                    f"{point.network}: {point.layer}: K_MAX = {cfg.K_MAX} of configuration {cfg.name} is not legal: must be at "
+                    f"least {max(layer.k, layer.out)}"
+                )
             if point.spikes != RATES and point.T != network.T:
-                raise LoasError(f"{point.network}: T = {point.T} is not legal: must be {network.T} with spikes = {point.spikes!r}; other T "
-                                f"need spikes = {RATES!r}")  # fmt: skip
+                raise LoasError(
+                    f"{point.network}: T = {point.T} is not legal: must be {network.T} with spikes = {point.spikes!r}; other T "
+                    f"need spikes = {RATES!r}"
+                )
             if point.spikes == RECORDED and point.network not in self.traces:
                 raise LoasError(f"{point.network}: spikes = {RECORDED!r} is not legal: must be random, there is no trace")
             if point.spikes in (RAW, RATES):
