@@ -26,6 +26,7 @@ from rich.table import Table
 
 from golden.config import Config, load
 from golden.errors import LoasError
+from scripts.digest import file_digest
 from scripts.execute import write_json
 from scripts.simulate import ROOT, check_writable, write_whole
 from scripts.synthesis import ECP5, OSU018, TECHNOLOGIES, base_name
@@ -43,7 +44,8 @@ MODES = {
 }
 MORE = tuple(MODES)[3:]  # of the configuration's T only
 TIMESTEPS = (4, 8, 16)
-TPPE, MACHINE = "tppe", "machine"
+TPPE, MACHINE, NETWORK = "tppe", "machine", "prefix network"
+NETWORK_W = 128
 # stay apart in a TPPE, so that they can be weighed
 TPPE_APART = (
     "loas_prefix_fast",
@@ -110,7 +112,7 @@ class Point:
     """One synthesis.
 
     Attributes:
-        kind: TPPE (with its parts apart) or MACHINE (with its blocks apart).
+        kind: TPPE (with its parts apart), MACHINE (with its blocks apart), or NETWORK (for comparison).
         mode: One of MODES.
         technology: ECP5 or OSU018.
         cfg: Configuration.
@@ -126,17 +128,17 @@ class Point:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.kind}, {self.mode}, T = {self.cfg.T}, {self.technology}"
+        return ", ".join([self.kind, *([self.mode, f"T = {self.cfg.T}"] if self.mode else []), self.technology])
 
     @property
     def top(self) -> str:
         """Module."""
-        return "loas_tppe" if self.kind == TPPE else "loas_top"
+        return {TPPE: "loas_tppe", MACHINE: "loas_top", NETWORK: "loas_prefix_network"}[self.kind]
 
     def job(self, liberty: Path | None) -> dict[str, Any]:
         """For scripts/synthesis.py."""
         return {
-            "sources": [str(path) for path in sources() if path.suffix == ".v"],
+            "sources": [str(BUILD / "network.v")] if self.kind == NETWORK else [str(path) for path in sources() if path.suffix == ".v"],
             "include": str(ROOT / "rtl"),
             "top": self.top,
             "parameters": self.parameters,
@@ -152,6 +154,29 @@ def sources() -> list[Path]:
     return sorted((ROOT / "rtl").rglob("*.v")) + sorted((ROOT / "rtl").rglob("*.vh"))
 
 
+def network_verilog(width: int) -> str:
+    """A parallel prefix network with an output for each position, as a fast prefix sum is published: Sklansky's, an adder a node.
+
+    It is no part of the machine, which asks for one position at a time; it says what a prefix sum takes that answers all at once.
+
+    Args:
+        width: Of the mask, a power of two.
+    """
+    bits = width.bit_length()
+    lines = [
+        f"module loas_prefix_network (input wire [{width - 1}:0] mask, output wire [{width * bits - 1}:0] sums);",
+        *(f"    wire [0:0] s0_{i} = mask[{i}];" for i in range(width)),
+    ]
+    for level in range(1, bits):
+        half = 1 << level - 1
+        for i in range(width):
+            # the upper half of each block adds the sum of the lower half
+            here = f"s{level - 1}_{i}" + (f" + s{level - 1}_{(i // half) * half - 1}" if i & half else "")
+            lines.append(f"    wire [{level}:0] s{level}_{i} = {here};")
+    lines += [f"    assign sums[{i * bits} +: {bits}] = s{bits - 1}_{i};" for i in range(width)]
+    return "\n".join([*lines, "endmodule", ""])
+
+
 def parameters_of(module: str) -> set[str]:
     """Names of a module's parameters."""
     path = next(path for path in sources() if path.stem == module)
@@ -163,6 +188,9 @@ def points(
 ) -> Iterator[Point]:
     """All that these choices say; the machine at the configuration's T only, since no more is asked of it."""
     for kind in kinds:
+        if kind == NETWORK:
+            yield from (Point(kind, "", technology, cfg, {}) for technology in technologies)
+            continue
         have = parameters_of("loas_tppe" if kind == TPPE else "loas_top")
         for technology in technologies:
             for steps in T if kind == TPPE else (cfg.T,):
@@ -280,11 +308,14 @@ def digest(point: Point, liberty: Path | None) -> str:
     """Of all that a point's result follows from."""
     job = point.job(None)
     text = repr((point.kind, point.top, sorted(point.parameters.items()), job["apart"], point.technology, DRIVE, PARTS))
-    one = hashlib.sha256(text.encode())
-    files = [*sources(), ROOT / "scripts/synthesis.py"] + ([liberty] if liberty and point.technology == OSU018 else [])
-    for path in files:
-        one.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return one.hexdigest()[:16]
+    if point.kind == NETWORK:
+        text += network_verilog(NETWORK_W)
+    files = [
+        *(sources() if point.kind != NETWORK else []),
+        ROOT / "scripts/synthesis.py",
+        *([liberty] if liberty and point.technology == OSU018 else []),
+    ]
+    return hashlib.sha256((text + file_digest(files)).encode()).hexdigest()[:16]
 
 
 def synthesize(point: Point, liberty: Path | None, timeout: float) -> dict[str, Any]:
@@ -298,6 +329,7 @@ def synthesize(point: Point, liberty: Path | None, timeout: float) -> dict[str, 
         return dict(json.loads(store.read_text(encoding="utf-8")))
     store.parent.mkdir(parents=True, exist_ok=True)
     write_whole(BUILD / "drive.constr", DRIVE.encode())
+    write_whole(BUILD / "network.v", network_verilog(NETWORK_W).encode())
     job, netlist, log = (store.with_suffix(suffix) for suffix in (".job", ".netlist", ".log"))
     write_whole(job, json.dumps(point.job(liberty)).encode())
     begin = time.perf_counter()
@@ -376,7 +408,7 @@ def run_points(
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--only", "kinds", multiple=True, type=click.Choice([TPPE, MACHINE]), help="A TPPE part by part, or the machine.  [default: both]"
+    "--only", "kinds", multiple=True, type=click.Choice([NETWORK, TPPE, MACHINE]), help="These only; may be repeated.  [default: all]"
 )
 @click.option("--mode", "modes", multiple=True, type=click.Choice(list(MODES)), help="These only; may be repeated.  [default: all]")
 @click.option("--technology", "technologies", multiple=True, type=click.Choice(TECHNOLOGIES), help="These only.  [default: both]")
@@ -415,7 +447,7 @@ def main(
         liberty = find_liberty()
         if OSU018 in libraries and liberty is None:
             raise LoasError(f"/{LIBERTY}: cannot be read: type make area, or as root: apt-get install {PACKAGE}")
-        chosen = list(points(cfg, kinds or (TPPE, MACHINE), modes or tuple(MODES), libraries, steps or TIMESTEPS))
+        chosen = list(points(cfg, kinds or (NETWORK, TPPE, MACHINE), modes or tuple(MODES), libraries, steps or TIMESTEPS))
         values = run_points(chosen, liberty, timeout, console, lambda text: console.print(text, markup=False))
         result = {"config": cfg.name, "yosys": yosys_version(), "constraints": DRIVE.split("\n")[:2], "points": values}
         for value in values:

@@ -9,6 +9,14 @@ from typing import Any
 from scripts.synthesis import OSU018
 
 PREFIX = "fast prefix sum over B"
+# of our TPPE, what the paper's does not have or counts elsewhere
+SURROUNDINGS = (
+    "line buffers of records, masks, weights, membranes",
+    "row buffer",
+    "index decoder",
+    "tasks, cache port",
+    "walks over a convolution's window",
+)
 
 
 def find(area: dict[str, Any], kind: str, mode: str, technology: str, T: int) -> dict[str, Any] | None:
@@ -44,7 +52,33 @@ def modes_table(area: dict[str, Any]) -> list[str]:
                 f"| {mode} | {technology} | {amount(point):.0f} | {amount(point) / amount(base):.3f} | {memory:.0f} | "
                 f"{100 * sums / amount(point):.1f} % |"
             )
-    return [*lines, ""] if rows else []
+    return [*lines, "", *networks_table(area)] if rows else []
+
+
+def networks_table(area: dict[str, Any]) -> list[str]:
+    """What LAGGY would save if fast prefix sums were networks with an output for each position."""
+    lines: list[str] = []
+    for technology in dict.fromkeys(point["technology"] for point in area["points"]):
+        network = next((p for p in area["points"] if p["kind"] == "prefix network" and p["technology"] == technology), None)
+        laggy, fast, sparten = (find(area, "tppe", mode, technology, 4) for mode in ("LAGGY", "FAST", "SparTen"))
+        if network is None or laggy is None or fast is None:
+            continue
+        own, full = amount(laggy, PREFIX), amount(network)
+        cases = [("LAGGY", laggy, 1), ("FAST", fast, 2), *([("SparTen", sparten, 2)] if sparten else [])]
+        with_networks = {name: amount(point) + count * (full - own) for name, point, count in cases}
+        core = with_networks["LAGGY"] - sum(amount(laggy, part) for part in SURROUNDINGS)
+        saved = 1 - with_networks["LAGGY"] / with_networks["FAST"]
+        lines += [
+            f"A fast prefix sum of one position is {own:.0f} here ({technology}); a parallel prefix network with an output for each of 128 "
+            "positions "
+            f"(Sklansky, synthesized for comparison) {full:.0f}, {full / own:.1f} times as much. With such networks in their place: "
+            + ", ".join(f"{name} {value:.0f}" for name, value in with_networks.items())
+            + f"; LAGGY would save {100 * saved:.1f} % of FAST's cells, and one network would be "
+            f"{100 * full / with_networks['LAGGY']:.1f} % of a LAGGY TPPE, "
+            f"{100 * full / core:.1f} % without {', '.join(SURROUNDINGS)}.",
+            "",
+        ]
+    return lines
 
 
 def page_of(area: dict[str, Any]) -> str:
@@ -107,6 +141,8 @@ def page_of(area: dict[str, Any]) -> str:
         ]
     for point in area["points"]:
         keys = ("area", "ff", "ram_bits") if point["technology"] == OSU018 else ("lut4", "ff", "dsp", "ebr")
+        if point["kind"] == "prefix network":
+            continue
         what = "TPPE" if point["kind"] == "tppe" else "machine"
         text += [
             f"## {what}, {point['mode']}, T = {point['T']}, {point['technology']}",

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -157,6 +159,20 @@ def test_points_are_what_was_asked_for() -> None:
     assert len(every) == 2 * (5 + 3 + 3) + 2 * 3 and len({(p.kind, p.mode, p.technology, p.cfg.T) for p in every}) == len(every)
     for point in every:
         assert set(point.parameters) <= area.parameters_of(point.top) and {"T", "LAGGY", "SEQUENTIAL"} <= set(point.parameters)
+
+
+def test_the_network_gives_every_prefix_sum() -> None:
+    lines = dict(re.findall(r"wire \[\d+:0\] (\w+) = (.*);", area.network_verilog(16)))
+    rng = np.random.default_rng(3)
+    for mask in ([0] * 16, [1] * 16, *rng.integers(0, 2, (20, 16)).tolist()):
+
+        def value(name: str, mask: list[int] = mask) -> int:
+            text = lines[name]
+            if text.startswith("mask"):
+                return mask[int(text[5:-1])]
+            return sum(value(part, mask) for part in text.split(" + "))
+
+        assert [value(f"s4_{i}") for i in range(16)] == np.cumsum(mask).tolist()
 
 
 def test_bad_input_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

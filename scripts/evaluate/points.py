@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import json
@@ -15,6 +14,7 @@ from typing import Any
 from golden.config import Config, load
 from golden.errors import LoasError
 from golden.rivals import MACHINES
+from scripts.digest import file_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL, RTL = "model", "rtl"
@@ -98,17 +98,6 @@ class Point:
         need("seed", 0 <= self.seed < 1 << 31, f"0 to {(1 << 31) - 1}")
         self.cfg()
         return self
-
-
-def file_digest(paths: list[Path]) -> str:
-    """A hash of names and contents; of Python files without comments and line breaks."""
-    one = hashlib.sha256()
-    for path in paths:
-        data = path.read_bytes()
-        if path.suffix == ".py":
-            data = ast.dump(ast.parse(data)).encode()
-        one.update(path.name.encode() + b"\0" + data + b"\0")
-    return one.hexdigest()
 
 
 @functools.cache
