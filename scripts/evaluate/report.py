@@ -19,6 +19,14 @@ from scripts.evaluate.points import RAW, RECORDED, SYNTHETIC
 RIVALS = ("sparten", "gospa", "gamma", "ptb", "stellar")
 DEMANDED = 3.5
 NAMES = {"alexnet": "AlexNet", "vgg16": "VGG16", "resnet19": "ResNet19", "spikformer": "Spikformer MLP"}
+SAVES_NOTHING = (
+    "So **in this machine speculation costs next to no time and buys no area**: a fast prefix sum that is asked for one "
+    "position is a population "
+    "count, smaller than the FIFOs, the correction accumulators and the laggy prefix sum that replace it, and the table of a "
+    "row's sums is RAM "
+    "besides. An architect who builds fast prefix sums as networks with an output for each position does save by it, as much as "
+    "[area.md](area.md) says; one who asks for one position at a time should take FAST."
+)
 SWEEPS = (
     (plan.T, "T", "timesteps T", "T.svg", True),
     (plan.DENSITY, "weight density", "fraction of nonzero weights", "density.svg", True),
@@ -743,15 +751,12 @@ class Report:
         found = area_ratio(self.area)
         if found is not None:
             cells, bits = found
-            text += f" Its TPPE takes {100 * abs(cells - 1):.1f} % {'more' if cells > 1 else 'fewer'} standard cells than that of FAST and {bits:+.0f} bits of RAM. "
             text += (
-                "So **in this machine speculation costs no time and buys no area**: a fast prefix sum that is asked for one position is a population count, "
-                "smaller than the FIFOs, the correction accumulators and the laggy prefix sum that replace it, and the table of a row's sums "
-                "is RAM besides. An architect who builds fast prefix sums as networks with an output for each position, as published, does save "
-                "by it, as little as [area.md](area.md) says; one who asks for one position at a time should take FAST."
-                if cells > 1
-                else "So speculation buys that area at that price."
+                f" Its TPPE takes {100 * abs(cells - 1):.1f} % {'more' if cells > 1 else 'fewer'} standard cells than that of "
+                f"FAST and {bits:+.0f} "
+                "bits of RAM. "
             )
+            text += SAVES_NOTHING if cells > 1 else "So speculation buys that area at that price."
         self.say(text)
 
 
