@@ -132,7 +132,7 @@ def plan(library: Library, quick: bool, config: str, latency: int, seed: int, rt
                 yield series(MEASURED, window, machine, network, engine=RTL, overrides=(("WINDOW", window),))
 
     def thin(values: tuple[Any, ...]) -> tuple[Any, ...]:
-        return values[::2] if quick else values
+        return (*values[:-1:2], values[-1]) if quick else values
 
     for network in swept:
         for steps in TIMESTEPS:
