@@ -327,8 +327,8 @@ class Report:
         compared = sum(t["compared"] for t, s in zip(r.totals, r.series, strict=True) if s.group == plan.MEASURED)
         wrong = sum(t["mismatches"] for t, s in zip(r.totals, r.series, strict=True) if s.group == plan.MEASURED)
         self.say(
-            f"{compared} spikes and integers compared, {wrong} mismatches. As built: LoAS looks at a window of two chunks, SparTen-SNN at its "
-            "own 128 bits; the line in the plots is what was demanded."
+            f"{compared} spikes and integers compared, {wrong} mismatches. As built: LoAS looks at a window of two chunks, SparTen-SNN at "
+            "its own 128 bits; the line in the plots is what was demanded."
         )
         self.beside(
             f"{published.SPEEDUP['sparten']} times on average, at most {published.SPEEDUP_MOST}.",
