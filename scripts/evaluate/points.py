@@ -100,11 +100,17 @@ class Point:
         return self
 
 
+# modules of golden/rivals that one model alone is made of: a change of them changes no other's figures
+OWN_MODULES = ("gamma", "gospa", "ptb", "stellar")
+
+
 @functools.cache
-def model_digest() -> str:
-    """Of the sources that a model's figures follow from; workers compare theirs with it."""
+def model_digest(machine: str | None = None) -> str:
+    """Of the sources that a machine's figures follow from, by its model; by default those of all, which workers compare theirs with."""
+    others = {f"{name}.py" for name in OWN_MODULES if machine is not None and name != machine}
     golden = sorted(p for p in (ROOT / "golden").rglob("*.py") if not p.name.startswith("test_"))
-    return file_digest([*golden, ROOT / "scripts/shapes.py", ROOT / "scripts/evaluate/workload.py", ROOT / "scripts/evaluate/measure.py"])
+    kept = [path for path in golden if path.parent.name != "rivals" or path.name not in others]
+    return file_digest([*kept, ROOT / "scripts/shapes.py", ROOT / "scripts/evaluate/workload.py", ROOT / "scripts/evaluate/measure.py"])
 
 
 @functools.cache
@@ -134,5 +140,5 @@ class Task:
         facts: dict[str, Any] = {**asdict(point), "parameters": sorted(point.cfg().verilog_parameters().items())}
         del facts["overrides"]
         one = hashlib.sha256(json.dumps(facts, sort_keys=True).encode() + b"\0" + self.table.encode() + b"\0" + (self.bits or b""))
-        one.update(model_digest().encode() + (rtl_digest().encode() if point.engine == RTL else b""))
+        one.update(model_digest(point.machine).encode() + (rtl_digest().encode() if point.engine == RTL else b""))
         return one.hexdigest()[:24]
