@@ -171,6 +171,9 @@ class Report:
             rows.append(
                 ("energy, largest ratio to these", f"{published.ENERGY_MOST}", max(energies), "model", "by access counts and cited costs")
             )
+            rows.append(
+                ("energy, smallest ratio to these", "above 1", min(energies), "model", "below 1: LoAS takes more; [why](#energy-model)")
+            )
         if (loss := self.loss(plan.DENSITY, "0.02", "0.75")) is not None:
             rows.append(
                 ("performance lost from about 98 to 25 % zero weights", "88 %", f"{100 * loss:.0f} %", "model", "on the same spikes")
@@ -484,8 +487,9 @@ class Report:
             self.text += table(("network", "machine (RTL)", "cache lines, KB", "AXI, KB"), rows)
         self.beside(
             "less traffic than all three rivals: nothing is read T times, and partial sums never leave a TPPE.",
-            "so it is here: an inner join moves no partial sums; GoSPA's outer product and Gamma's mergers do. Weights and their "
-            "places are what LoAS reads most.",
+            "an inner join moves no partial sums; GoSPA's outer product and Gamma's mergers do. LoAS reads weights and their places once for "
+            "each row of A instead, by whole lines, which is nearly all of its traffic on the chip; off the chip all machines that skip zeros "
+            "are near each other, but for SparTen-SNN in passes.",
         )
 
     def energy(self) -> None:
@@ -518,7 +522,11 @@ class Report:
         )
         self.beside(
             f"up to {published.ENERGY_MOST} times less than the rivals; the cache has {100 * published.CACHE_POWER:.1f} % of the power.",
-            "operations and bytes times the cited costs of `spec/costs.toml`: an estimate of ratios, not of a chip.",
+            "operations and bytes times the cited costs of `spec/costs.toml`: an estimate of ratios, not of a chip. A SparTen-SNN with a pass for "
+            "each timestep pays for its traffic T times, as the paper's does; one that keeps a window while it walks the timesteps, as our RTL, "
+            "does not. GoSPA-SNN and Gamma-SNN come out near LoAS, or below it: their models keep partial sums on the chip without a spill and "
+            "have no windows to look through, while LoAS pays for reading its row buffer, decoding B's places, and looking at windows "
+            "without a match, which is most of its operations.",
         )
 
     def sweep(self, group: str, name: str, axis: str, file: str, log: bool) -> None:
@@ -673,9 +681,8 @@ class Report:
         )
         self.beside(
             'FIFOs of 8 entries and 16 adders, 8 cycles a chunk; "almost no throughput penalty".',
-            "a row's prefix sums are computed once, while the row before is joined, and not for each column: depth and adders "
-            "matter only where "
-            "rows are short of columns to hide behind.",
+            "a row's prefix sums are computed once, while the row before is joined, and not for each column: depth hardly "
+            "matters, and adders only where rows are short of columns to hide behind. Four adders take 32 cycles a chunk, and then rows are late.",
         )
 
     def drop(self) -> None:
