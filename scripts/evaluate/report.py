@@ -487,8 +487,10 @@ class Report:
             self.text += table(("network", "machine (RTL)", "cache lines, KB", "AXI, KB"), rows)
         self.beside(
             "less traffic than all three rivals: nothing is read T times, and partial sums never leave a TPPE.",
-            "an inner join moves no partial sums; GoSPA's outer product and Gamma's mergers do. LoAS reads weights and their places once for "
-            "each row of A instead, by whole lines, which is nearly all of its traffic on the chip; off the chip all machines that skip zeros "
+            "an inner join moves no partial sums; GoSPA's outer product and Gamma's mergers do. LoAS reads weights and "
+            "their places once for "
+            "each row of A instead, by whole lines, which is nearly all of its traffic on the chip; off the chip all "
+            "machines that skip zeros "
             "are near each other, but for SparTen-SNN in passes.",
         )
 
@@ -522,9 +524,12 @@ class Report:
         )
         self.beside(
             f"up to {published.ENERGY_MOST} times less than the rivals; the cache has {100 * published.CACHE_POWER:.1f} % of the power.",
-            "operations and bytes times the cited costs of `spec/costs.toml`: an estimate of ratios, not of a chip. A SparTen-SNN with a pass for "
-            "each timestep pays for its traffic T times, as the paper's does; one that keeps a window while it walks the timesteps, as our RTL, "
-            "does not. GoSPA-SNN and Gamma-SNN come out near LoAS, or below it: their models keep partial sums on the chip without a spill and "
+            "operations and bytes times the cited costs of `spec/costs.toml`: an estimate of ratios, not of a chip. A "
+            "SparTen-SNN with a pass for "
+            "each timestep pays for its traffic T times, as the paper's does; one that keeps a window while it walks the "
+            "timesteps, as our RTL, "
+            "does not. GoSPA-SNN and Gamma-SNN come out near LoAS, or below it: their models keep partial sums on the "
+            "chip without a spill and "
             "have no windows to look through, while LoAS pays for reading its row buffer, decoding B's places, and looking at windows "
             "without a match, which is most of its operations.",
         )
@@ -682,7 +687,8 @@ class Report:
         self.beside(
             'FIFOs of 8 entries and 16 adders, 8 cycles a chunk; "almost no throughput penalty".',
             "a row's prefix sums are computed once, while the row before is joined, and not for each column: depth hardly "
-            "matters, and adders only where rows are short of columns to hide behind. Four adders take 32 cycles a chunk, and then rows are late.",
+            "matters, and adders only where rows are short of columns to hide behind. Four adders take 32 cycles a "
+            "chunk, and then rows are late.",
         )
 
     def drop(self) -> None:
@@ -721,11 +727,11 @@ class Report:
         for n in r.networks(plan.BASE):
             a, b, c, d = (r.cycles(plan.BASE, m, n) for m in (LOAS, "loas-fast", plan.WAIT, "loas-chunk"))
             if a and b and c and d:
-                rows.append((shown(n), "model", a, b, a / b, c / b, d / b))
+                rows.append((shown(n), "model", a, b, f"{a / b:.3f}", f"{c / b:.3f}", d / b))
         for n in r.networks(plan.MEASURED):
             a, b = (r.cycles(plan.MEASURED, m, n, 2) for m in (LOAS, "loas-fast"))
             if a and b:
-                rows.append((shown(n), "RTL", a, b, a / b, None, None))
+                rows.append((shown(n), "RTL", a, b, f"{a / b:.3f}", None, None))
         self.text += table(
             (
                 "network",
