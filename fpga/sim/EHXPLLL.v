@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright LoAS contributors
+// Lattice ECP5 PLL, for simulation without time.
+`resetall
+`timescale 1ns / 1ps
+`default_nettype none
+
+// Contract: only what loas_ulx3s_pll uses. CLKOP is CLKI, whatever the dividers say: a test clocks CLKI at the rate that CLKOP has on the
+// board. CLKOS is CLKOP turned over: in a simulation without delays any lag from the edge to half a period orders events alike, and
+// the quarter of a period on the board is one of them. LOCK rises after eight edges.
+/* verilator lint_off UNUSEDPARAM */   // the cell's, most of which say nothing without time
+/* verilator lint_off UNUSEDSIGNAL */
+module EHXPLLL #(
+    parameter PLLRST_ENA = "DISABLED", parameter INTFB_WAKE = "DISABLED", parameter STDBY_ENABLE = "DISABLED",
+    parameter DPHASE_SOURCE = "DISABLED", parameter OUTDIVIDER_MUXA = "DIVA", parameter OUTDIVIDER_MUXB = "DIVB",
+    parameter OUTDIVIDER_MUXC = "DIVC", parameter OUTDIVIDER_MUXD = "DIVD", parameter FEEDBK_PATH = "CLKOP",
+    parameter integer CLKI_DIV = 1, parameter integer CLKFB_DIV = 1,
+    parameter CLKOP_ENABLE = "ENABLED", parameter integer CLKOP_DIV = 8, parameter integer CLKOP_CPHASE = 0,
+    parameter integer CLKOP_FPHASE = 0,
+    parameter CLKOS_ENABLE = "DISABLED", parameter integer CLKOS_DIV = 8, parameter integer CLKOS_CPHASE = 0,
+    parameter integer CLKOS_FPHASE = 0
+) (
+    input  wire RST,
+    input  wire STDBY,
+    input  wire CLKI,
+    input  wire CLKFB,
+    input  wire PHASESEL0,
+    input  wire PHASESEL1,
+    input  wire PHASEDIR,
+    input  wire PHASESTEP,
+    input  wire PHASELOADREG,
+    input  wire PLLWAKESYNC,
+    input  wire ENCLKOP,
+    output wire CLKOP,
+    output wire CLKOS,
+    output wire LOCK
+);
+
+    reg [3:0] count_reg = 4'd0;
+
+    assign CLKOP = CLKI;
+    assign CLKOS = !CLKI;
+    assign LOCK  = count_reg[3];
+
+    always @(posedge CLKI) if (!count_reg[3]) count_reg <= count_reg + 4'd1;
+
+endmodule
+/* verilator lint_on UNUSEDPARAM */
+/* verilator lint_on UNUSEDSIGNAL */
+
+`resetall
