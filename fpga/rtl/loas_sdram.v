@@ -17,8 +17,8 @@
 // so that all pins change together. The SDRAM's clock must be a quarter of a period behind clk: commands then have a quarter
 // of a period of set-up and three of hold, and data that were asked for at edge k of clk are sampled at edge k + 2 (CAS latency 2).
 // At 50 MHz: they are valid 20 + 5 + 6 (tAC) = 31 ns after k, plus some 6 ns through both pads, and are sampled 40 ns after it.
-// Times are those of the slowest common parts (IS42S16160G-7, W9825G6KH-6, AS4C16M16SA-7): tRP, tRCD 20 ns, tRFC 66 ns, tRAS 44 ns
-// (met by T_RCD and a burst), tWR two cycles, 8192 refreshes in 64 ms.
+// Times are those of the slowest common parts (IS42S16160G-7, W9825G6KH-6, AS4C16M16SA-7): tRP, tRCD 20 ns, tRFC 66 ns, tRAS 44 ns,
+// tWR two cycles, 8192 refreshes in 64 ms.
 module loas_sdram #(
     parameter integer W       = 64,          // 32, 64 or 128
     parameter integer CLK_HZ  = 50_000_000,  // of clk: at most 100 MHz at CAS latency 2
@@ -57,6 +57,7 @@ module loas_sdram #(
     localparam integer MHZ     = (CLK_HZ + 999_999) / 1_000_000;
     localparam integer T_RP    = (20 * MHZ + 999) / 1000 + 1;     // a cycle more than asked for
     localparam integer T_RCD   = (20 * MHZ + 999) / 1000 + 1;
+    localparam integer T_RAS   = (44 * MHZ + 999) / 1000 + 1;
     localparam integer T_RFC   = (70 * MHZ + 999) / 1000 + 1;
     localparam integer T_MRD   = 2;
     // a refresh may have to wait for a burst, precharge included: 30 cycles are left for that
@@ -95,6 +96,7 @@ module loas_sdram #(
     localparam integer GAP_WRITE      = BURST + 2;   // write to precharge: tWR
     localparam integer GAP_PRECHARGE  = T_RP - 1;
     localparam integer GAP_ACTIVE     = T_RCD - 1;
+    localparam integer GAP_RAS        = T_RAS - 1;       // open to precharge, when a refresh comes before the access
     localparam integer GAP_REFRESH    = T_RFC - 1;
     localparam integer GAP_MODE       = T_MRD;
 
@@ -112,6 +114,7 @@ module loas_sdram #(
     reg               due_reg;        // a refresh
     reg [GAP_W-1:0]   gap_reg;        // cycles before any command
     reg [GAP_W-1:0]   gap_read_reg;   // before a read of an open row
+    reg [GAP_W-1:0]   gap_close_reg;  // before a bank is closed
     reg [3:0]         open_reg;
     reg [ROW_W-1:0]   row_reg [0:3];
     reg               busy_read_reg;  // the last command was a read: only reads may follow early
@@ -123,9 +126,10 @@ module loas_sdram #(
     wire transfer = run && req_valid && hit && (idle || early);
     wire read     = transfer && !req_write;
     wire write    = transfer && req_write;
-    wire close    = run && req_valid && open_reg[bank] && !hit && idle;
+    wire may_close = idle && gap_close_reg == GAP_NONE;
+    wire close    = run && req_valid && open_reg[bank] && !hit && may_close;
     wire open     = run && req_valid && !open_reg[bank] && idle;
-    wire close_all = idle && ((state_reg == CLEAR) || (state_reg == RUN && due_reg));
+    wire close_all = may_close && ((state_reg == CLEAR) || (state_reg == RUN && due_reg));
     wire renew    = idle && (state_reg == REFRESHES || state_reg == RENEW);
     wire set_mode = idle && state_reg == SET_MODE;
 
@@ -166,6 +170,8 @@ module loas_sdram #(
 
         if (gap_reg != GAP_NONE) gap_reg <= gap_reg - 1'b1;
         if (gap_read_reg != GAP_NONE) gap_read_reg <= gap_read_reg - 1'b1;
+        if (gap_close_reg != GAP_NONE) gap_close_reg <= gap_close_reg - 1'b1;
+        if (open) gap_close_reg <= GAP_RAS[GAP_W-1:0];
         if (read) begin
             gap_reg       <= GAP_READ[GAP_W-1:0];
             gap_read_reg  <= GAP_BURST[GAP_W-1:0];
@@ -190,6 +196,7 @@ module loas_sdram #(
             due_reg       <= 1'b0;
             gap_reg       <= GAP_NONE;
             gap_read_reg  <= GAP_NONE;
+            gap_close_reg <= GAP_NONE;
             busy_read_reg <= 1'b0;
             open_reg      <= 4'b0000;
         end

@@ -36,7 +36,9 @@ module EHXPLLL #(
     output wire LOCK
 );
 
-    reg [3:0] count_reg = 4'd0;
+    reg [3:0] count_reg;
+
+    initial count_reg = 4'd0;
 
     assign CLKOP = CLKI;
     assign CLKOS = !CLKI;

@@ -49,7 +49,7 @@ module loas_sdram_model #(
     reg [31:0]      opened   [0:3];      // when
     reg [31:0]      closed   [0:3];
     reg [31:0]      written  [0:3];      // last data that were written
-    reg [31:0]      refreshed;           // last refresh, or setting of the mode
+    reg [31:0]      free;                // no command before, after a refresh or the setting of the mode
     reg [31:0]      first_refresh;
 
     // the burst at hand
@@ -79,8 +79,9 @@ module loas_sdram_model #(
     endtask
 
     initial begin
-        now = 0; ready = 1'b0; mode = 7'd0; open = 4'd0; violations = 0; reads = 0; refreshes = 0; refreshed = 0; first_refresh = 0;
+        now = 0; ready = 1'b0; mode = 7'd0; open = 4'd0; violations = 0; reads = 0; refreshes = 0; free = 0; first_refresh = 0;
         left = 4'd0; writing = 1'b0; bank = 2'd0; col = {COL_W{1'b0}}; pipe_valid = 4'd0; drive = 1'b0; out = 16'd0; dqm_old = 2'b11;
+        for (k = 0; k < MEM_WORDS; k = k + 1) mem[k] = k[15:0] ^ 16'h5aa5;   // anything: so that what was not written is no x
         for (k = 0; k < 4; k = k + 1) begin
             row[k] = {ROW_W{1'b0}}; opened[k] = 0; closed[k] = 0; written[k] = 0; pipe_data[k] = 16'd0;
         end
@@ -91,7 +92,7 @@ module loas_sdram_model #(
         now = now + 1;
         if (cke && !cs_n) begin
             if (cmd != 3'b111 && now < INIT_CYCLES) violation("command during the pause after power-up");
-            if (cmd != 3'b111 && refreshed != 0 && now - refreshed < (ready ? T_RFC : T_MRD)) violation("tRFC or tMRD");
+            if (cmd != 3'b111 && now < free) violation("tRFC or tMRD");
             case (cmd)
                 3'b011: begin                                               // open a row
                     if (open[ba]) violation("opened, and open");
@@ -117,13 +118,13 @@ module loas_sdram_model #(
                 3'b001: begin                                               // refresh
                     if (open != 4'd0) violation("refresh with an open bank");
                     for (k = 0; k < 4; k = k + 1) if (now - closed[k] < T_RP) violation("tRP before a refresh");
-                    refreshes = refreshes + 1; refreshed = now;
+                    refreshes = refreshes + 1; free = now + T_RFC;
                     if (refreshes == 8) first_refresh = now;
                     if (refreshes > 8 && now - first_refresh > (refreshes - 8) * REFRESH_CYCLES) violation("refreshes too rare");
                 end
                 3'b000: begin                                               // mode
                     if (open != 4'd0 || refreshes < 2) violation("mode set too early");
-                    mode = a[6:0]; ready = 1'b1; refreshed = now;
+                    mode = a[6:0]; ready = 1'b1; free = now + T_MRD;
                     if (a[3] || (a[6:4] != 3'd2 && a[6:4] != 3'd3) || a[2:0] > 3'd3) violation("mode that is not modelled");
                 end
                 default: ;
