@@ -7,7 +7,7 @@
 
 // Contract: `start` goes to the first pixel of the first map; `step` to the next pixel, along x, then y, then to the next map;
 // `mark` (with start or step) remembers the place that is gone to, `back` returns to it. One of start, step, back in a cycle,
-// step and back only while `ready`. addr, y, x (while ready): first pixel of the window, outside of the map where there is padding.
+// step and back only while `ready`. cfg_* are stable from the cycle of `start` on. addr, y, x (while ready): first pixel of the window, outside of the map where there is padding.
 // With pooling a step goes to the next output row's first pixel: it passes over the others, a cycle each, not ready meanwhile.
 // No multiplier: all products come ready. A fully connected layer has maps of one pixel, cfg_image_bytes apart.
 module loas_row_walk (
@@ -44,15 +44,17 @@ module loas_row_walk (
     reg [7:0]   py_reg, px_reg;                // place in the pooling window
     reg [W-1:0] mark_reg;
     reg         mark_due_reg;                  // the place to remember is being walked to
+    reg [15:0]  last_y_reg, last_x_reg;        // of a map: cfg_* of the cycle before, so that no adder is in front of a comparison
+    reg [7:0]   last_py_reg, last_px_reg;      // of a pooling window
 
     wire [17:0] first_y = -{10'd0, cfg_pad_top};
     wire [17:0] first_x = -{10'd0, cfg_pad_left};
-    wire        line_end = ox_reg + 16'd1 == cfg_out_w;
-    wire        map_end  = line_end && oy_reg + 16'd1 == cfg_out_h;
+    wire        line_end = ox_reg == last_x_reg;
+    wire        map_end  = line_end && oy_reg == last_y_reg;
     wire [31:0] next_line = line_reg + cfg_step_y;
     wire [31:0] next_map  = map_reg + cfg_image_bytes;
-    wire [7:0]  next_py   = py_reg + 8'd1 == cfg_pool_h ? 8'd0 : py_reg + 8'd1;
-    wire [7:0]  next_px   = px_reg + 8'd1 == cfg_pool_w ? 8'd0 : px_reg + 8'd1;
+    wire [7:0]  next_py   = py_reg == last_py_reg ? 8'd0 : py_reg + 8'd1;
+    wire [7:0]  next_px   = px_reg == last_px_reg ? 8'd0 : px_reg + 8'd1;
 
     wire [W-1:0] here  = {addr_reg, line_reg, map_reg, oy_reg, ox_reg, y_reg, x_reg, py_reg, px_reg};
     wire [W-1:0] first = {cfg_start, cfg_start, cfg_start, 16'd0, 16'd0, first_y, first_x, 8'd0, 8'd0};
@@ -69,6 +71,10 @@ module loas_row_walk (
     assign x     = x_reg;
 
     always @(posedge clk) begin
+        last_y_reg  <= cfg_out_h - 16'd1;
+        last_x_reg  <= cfg_out_w - 16'd1;
+        last_py_reg <= cfg_pool_h - 8'd1;
+        last_px_reg <= cfg_pool_w - 8'd1;
         if (start || step || back || !ready) begin
             {addr_reg, line_reg, map_reg, oy_reg, ox_reg, y_reg, x_reg, py_reg, px_reg} <= place;
         end

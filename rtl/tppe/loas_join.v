@@ -209,12 +209,15 @@ module loas_join #(
     wire [CHUNK_W-1:0]  f2_b;
     wire [POS_W-1:0]    f2_pos;
     wire [POS_W-1:0]    f2_next;
-    wire                f2_end   = f2_rest == {WIDE{1'b0}};
+    wire                f2_end;                  // f2_rest is zero
     wire                f2_send  = f2_valid_reg && (f2_any || f2_col_last_reg);
     wire                f2_step  = f2_valid_reg && (!f2_send || f3_ready);
 
     wire                f1_bad   = f1_fire && b_last != f1_task_last_reg;
     wire                f2_bad   = f2_valid_reg && (f2_next > f2_end_reg || (f2_task_last_reg && f2_next != f2_end_reg));
+
+    // f2_rest itself comes late, and all of the front waits for this
+    loas_at_most_one #(.W(WIDE)) end_inst (.in(f2_left_reg), .yes(f2_end));
 
     assign f2_done  = f2_step && f2_end;
     assign f2_ready = !f2_valid_reg || f2_done;

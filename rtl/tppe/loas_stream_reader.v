@@ -159,6 +159,7 @@ module loas_stream_reader #(
     reg             active_reg;
     reg [IDX_W-1:0] item_reg;
     reg [IDX_W-1:0] end_reg;          // the last item of the range
+    reg             at_end_reg;       // item_reg is it: compared in advance, because much waits for m_last
 
     wire use_item = m_valid && m_ready;
     wire line_end;
@@ -166,7 +167,7 @@ module loas_stream_reader #(
     assign give    = range_reg && !given_reg && (!active_reg || (use_item && m_last));
     assign pop     = use_item && (m_last || line_end);
     assign m_valid = active_reg && head_valid_reg;
-    assign m_last  = item_reg == end_reg;
+    assign m_last  = at_end_reg;
 
     generate
         if (ITEM_W == LINE_W) begin : gen_whole
@@ -186,9 +187,11 @@ module loas_stream_reader #(
             active_reg <= 1'b1;
             item_reg   <= first_reg;
             end_reg    <= last_reg;
+            at_end_reg <= first_reg == last_reg;
         end else if (use_item) begin
             active_reg <= !m_last;
             item_reg   <= item_reg + 1'b1;
+            at_end_reg <= item_reg + 1'b1 == end_reg;
         end
         if (rst) active_reg <= 1'b0;
     end

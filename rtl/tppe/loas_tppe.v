@@ -38,7 +38,7 @@ module loas_tppe #(
     parameter integer LINE_W      = 1024,   // seven line buffers of this width
     parameter integer OUT_ENTRIES = 2048,
     parameter integer NUM_SLOTS   = 64,
-    parameter integer INDEX_RATE  = 4,      // index code: bytes decoded a cycle; 0: bitmasks only
+    parameter integer INDEX_RATE  = 4,      // index code: bytes decoded a cycle; 0: bitmasks only; below 2 a skid buffer, see below
     parameter integer CARRY       = 1       // 1: membranes are read
 ) (
     input  wire                           clk,
@@ -564,6 +564,26 @@ module loas_tppe #(
         .m_valid(weight_valid), .m_ready(weight_ready), .m_data(weight_data), .m_last(weight_last)
     );
 
+    // The join is ready when its matches are found to be over, and streams and decoder of a small machine, whose clock an FPGA's
+    // slow wires bound, are not to wait for that in the same cycle: windows then pass a skid buffer, a cycle once a task.
+    wire            join_b_valid, join_b_ready, join_b_last;
+    wire [WIDE-1:0] join_b_data;
+
+    generate
+        if (INDEX_RATE <= 1) begin : gen_cut
+            loas_skid #(.W(WIDE + 1)) cut_inst (
+                .clk(clk), .rst(rst),
+                .s_valid(mask_valid), .s_ready(mask_ready), .s_data({mask_last, mask_data}),
+                .m_valid(join_b_valid), .m_ready(join_b_ready), .m_data({join_b_last, join_b_data})
+            );
+        end else begin : gen_no_cut
+            assign mask_ready   = join_b_ready;
+            assign join_b_valid = mask_valid;
+            assign join_b_data  = mask_data;
+            assign join_b_last  = mask_last;
+        end
+    endgenerate
+
     // --------------------------------------------------------------------------------------------------------- the join
     wire                err_join, err_join_bank;
     wire                join_stall_a, join_blocked, join_idle, join_stall_b;
@@ -600,10 +620,10 @@ module loas_tppe #(
                 .word_rd_bank    (word_rd_bank),
                 .word_rd_index   (word_rd_index),
                 .word_rd_chunk   (word_rd_chunk),
-                .b_valid         (mask_valid),
-                .b_ready         (mask_ready),
-                .b_data          (mask_data),
-                .b_last          (mask_last),
+                .b_valid         (join_b_valid),
+                .b_ready         (join_b_ready),
+                .b_data          (join_b_data),
+                .b_last          (join_b_last),
                 .w_valid         (weight_valid),
                 .w_ready         (weight_ready),
                 .w_data          (weight_data),
@@ -655,10 +675,10 @@ module loas_tppe #(
                 .mask_rd_window  (mask_rd_window),
                 .mask_rd_data    (mask_rd_data),
                 .mask_rd_base    (base_rd_data[WINDOW*BASE_W-1:0]),
-                .b_valid         (mask_valid),
-                .b_ready         (mask_ready),
-                .b_data          (mask_data),
-                .b_last          (mask_last),
+                .b_valid         (join_b_valid),
+                .b_ready         (join_b_ready),
+                .b_data          (join_b_data),
+                .b_last          (join_b_last),
                 .w_valid         (weight_valid),
                 .w_ready         (weight_ready),
                 .w_data          (weight_data),

@@ -1,0 +1,447 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""Builds a board's bitstream with open tools from PyPI: Yosys (pyosys), nextpnr and packers (yowasp), and says what it takes.
+
+A board is a folder of fpga/ with a ``board.toml``, a top and constraints; its machine is a configuration of spec/configs.toml.
+Everything is left under build/fpga/<board>: netlist, bitstream, logs of the tools, and result.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from golden.config import Config, load
+from golden.errors import LoasError
+from scripts.pack import image_bytes
+from scripts.simulate import write_hex, write_whole
+
+ROOT = Path(__file__).resolve().parents[1]
+FPGA = ROOT / "fpga"
+BUILD = ROOT / "build" / "fpga"
+FAMILIES = ("ecp5", "ice40")
+
+# In a process of its own: Yosys writes to file descriptor 1, and a crash of it must not be ours.
+YOSYS = """
+import sys
+from pyosys import libyosys as ys
+design = ys.Design()
+for line in open(sys.argv[1]):
+    print("loas_fpga:", line.strip(), flush=True)
+    ys.run_pass(line.rstrip("\\n"), design)
+print("loas_fpga: complete", flush=True)
+"""
+
+# Cells by what they take: look-up tables of four inputs, flip-flops, block RAMs, multipliers, large RAMs.
+COST: dict[str, dict[str, dict[str, int]]] = {
+    "ecp5": {"lut4": {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}, "ff": {"TRELLIS_FF": 1}, "ebr": {"DP16KD": 1},
+             "dsp": {"MULT18X18D": 1}, "spram": {}},
+    "ice40": {"lut4": {"SB_LUT4": 1}, "ff": {}, "ebr": {"SB_RAM40_4K": 1}, "dsp": {"SB_MAC16": 1}, "spram": {"SB_SPRAM256KA": 1}},
+    "xilinx": {"lut4": {**{f"LUT{n}": 1 for n in range(1, 7)}, "RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2, "SRL16E": 1},
+               "ff": {"FDRE": 1, "FDSE": 1, "FDCE": 1, "FDPE": 1}, "ebr": {"RAMB36E1": 2, "RAMB18E1": 1}, "dsp": {"DSP48E1": 1},
+               "spram": {}},
+}  # fmt: skip
+HAVE = {"ecp5": {"lut4": 83640, "ff": 83640, "ebr": 208, "dsp": 156}, "ice40": {"lut4": 5280, "ff": 5280, "ebr": 30, "dsp": 8, "spram": 4}}
+# nextpnr's names
+USED = {"ecp5": {"lut4": "TRELLIS_COMB", "ff": "TRELLIS_FF", "ebr": "DP16KD", "dsp": "MULT18X18D"},
+        "ice40": {"lut4": "ICESTORM_LC", "ebr": "ICESTORM_RAM", "dsp": "ICESTORM_DSP", "spram": "ICESTORM_SPRAM"}}  # fmt: skip
+
+
+class BuildError(RuntimeError):
+    """A tool failed, or the design does not fit or is too slow."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board.toml.
+
+    Attributes:
+        name: Folder in fpga/.
+        cfg: Its machine.
+        top: Module.
+        family: "ecp5" or "ice40".
+        device: nextpnr's options for the part.
+        constraints: Places of the pins.
+        clock: Net of the machine's clock.
+        clock_mhz: At which it runs.
+        aim_mhz: What place and route are asked for.
+        word_bits: Of a word of the image memory.
+        parameters: Of the top, beside the configuration's.
+    """
+
+    name: str
+    cfg: Config
+    top: str
+    family: str
+    device: tuple[str, ...]
+    constraints: Path
+    clock: str
+    clock_mhz: float
+    aim_mhz: float
+    word_bits: int
+    parameters: Mapping[str, int]
+
+    @classmethod
+    def load(cls, name: str) -> Board:
+        """A board by the name of its folder.
+
+        Raises:
+            LoasError: There is none, or its board.toml is not legal.
+        """
+        file = FPGA / name / "board.toml"
+        if not file.exists():
+            raise LoasError(f"board {name!r} does not exist: must be one of {', '.join(boards())}")
+        try:
+            data = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as err:
+            raise LoasError(f"fpga/{name}/board.toml: {err}") from err
+        keys = {"config", "top", "family", "device", "constraints", "clock", "clock_mhz", "aim_mhz", "word_bits", "parameters"}
+        if wrong := keys ^ set(data):
+            word = "missing" if wrong <= keys else "unknown"
+            raise LoasError(f"fpga/{name}/board.toml: {sorted(wrong)[0]} is {word}: all of {', '.join(sorted(keys))} are needed")
+        if data["family"] not in FAMILIES:
+            raise LoasError(f"fpga/{name}/board.toml: family = {data['family']!r} is not legal: must be one of {', '.join(FAMILIES)}")
+        return cls(name, load(data["config"]), data["top"], data["family"], tuple(data["device"]), file.parent / data["constraints"],
+                   data["clock"], data["clock_mhz"], data["aim_mhz"], data["word_bits"], data["parameters"])  # fmt: skip
+
+
+def boards() -> list[str]:
+    """Names of the boards that this script builds."""
+    return sorted(path.parent.name for path in FPGA.glob("*/board.toml"))
+
+
+def sources(board: str | None = None) -> list[Path]:
+    """All synthesizable Verilog: the machine's, what boards share, and one board's own."""
+    folders = [ROOT / "rtl", FPGA / "rtl", *([FPGA / board] if board else [])]
+    return [path for folder in folders for path in sorted(folder.rglob("*.v"))]
+
+
+def run_yosys(commands: Iterable[str], folder: Path, name: str) -> str:
+    """Runs Yosys commands in `folder`; leaves <name>.ys and <name>.log there and returns the log.
+
+    Raises:
+        BuildError: A command failed; the text is the end of the log.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / f"{name}.ys"
+    script.write_text("\n".join(commands) + "\n")
+    with (folder / f"{name}.log").open("w") as log:
+        done = subprocess.run([sys.executable, "-c", YOSYS, script.name], cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    text = (folder / f"{name}.log").read_text()
+    if done.returncode or "loas_fpga: complete" not in text:
+        raise BuildError(f"Yosys failed, see {folder / f'{name}.log'}: {' / '.join(text.strip().splitlines()[-2:])}")
+    return text
+
+
+def reading(files: Iterable[Path], top: str, parameters: Mapping[str, int | str]) -> list[str]:
+    """Yosys commands that read a design and set those of `parameters` that its top has."""
+    files = list(files)
+    text = next(path for path in files if path.stem == top).read_text()
+    header = text[: text.index(") (") if ") (" in text else text.index(");")]
+    known = re.findall(r"parameter\s+(?:integer\s+|\[[^\]]*\]\s*)?(\w+)\s*=", header)
+    values = {name: f'"\\"{value}\\""' if isinstance(value, str) else str(value) for name, value in parameters.items() if name in known}
+    return [f"read_verilog -defer -I{ROOT / 'rtl'} -I{FPGA / 'rtl'} " + " ".join(map(str, files)),
+            *([f"chparam {' '.join(f'-set {name} {value}' for name, value in values.items())} {top}"] if values else [])]  # fmt: skip
+
+
+def synthesis(family: str, top: str, netlist: str) -> list[str]:
+    """Yosys commands from a read design to a netlist in JSON."""
+    extra = {"ecp5": "", "ice40": "-device u -spram -dsp "}[family]
+    return [f"synth_{family} -top {top} {extra}-json {netlist}.json"]
+
+
+def count(module: Mapping[str, Any], family: str) -> Counter[str]:
+    """What a netlist takes; `module` is its Yosys JSON."""
+    kinds = Counter(cell["type"] for cell in module["cells"].values())
+    total: Counter[str] = Counter({kind: sum(n * kinds[cell] for cell, n in cells.items()) for kind, cells in COST[family].items()})
+    if family == "ice40":
+        total["ff"] = sum(n for cell, n in kinds.items() if cell.startswith("SB_DFF"))
+    return total
+
+
+def breakdown(module: Mapping[str, Any], family: str, depth: int = 3) -> dict[str, dict[str, int]]:
+    """What each block of a flat netlist takes, by the hierarchical names of what its cells drive.
+
+    A cell that Yosys shared between blocks, or whose output lost its name, counts where its name says: the sums are exact, the borders
+    between blocks to a few per cent.
+
+    Args:
+        module: Yosys JSON of the top.
+        family: Of cells.
+        depth: Instances in a path that name a block; TPPEs and their like are one block together.
+
+    Returns:
+        block -> lut4, ff, ebr, dsp.
+    """
+    names: dict[int, str] = {}
+    for name, net in module["netnames"].items():
+        for bit in net["bits"]:
+            if isinstance(bit, int) and (bit not in names or ("$" in names[bit] and "$" not in name)):
+                names[bit] = name
+    blocks: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, cell in module["cells"].items():
+        costs = {kind: cells[cell["type"]] for kind, cells in COST[family].items() if cell["type"] in cells}
+        if family == "ice40" and cell["type"].startswith("SB_DFF"):
+            costs = {"ff": 1}
+        if not costs:
+            continue
+        driven = [b for p, d in cell["port_directions"].items() if d == "output" for b in cell["connections"][p] if isinstance(b, int)]
+        path = next((names[b] for b in driven if b in names and "." in names[b] and not names[b].startswith("$")), name)
+        found = re.search(r"[a-z]\w*_inst(\..*)?$|gen_.*$", path) if path.startswith("$") else None
+        parts = [re.sub(r"\[\d+\]", "", part) for part in (found.group(0) if found else path).split(".")]
+        block = ".".join(part.removesuffix("_inst") for part in parts[:-1][:depth]) or "top"
+        blocks[block].update(costs)
+    return {name: dict(kinds) for name, kinds in sorted(blocks.items(), key=lambda item: -item[1]["lut4"])}
+
+
+def memory_file(image: Path, board: Board, folder: Path) -> Path:
+    """Writes an image as the contents of all of a board's block RAM: a file that leaves words out would be x in some simulators.
+
+    Raises:
+        LoasError: The image cannot be read or is larger than the memory.
+    """
+    data, size = image_bytes(image), board.parameters["RAM_BYTES"]
+    if len(data) > size:
+        raise LoasError(f"{image}: {len(data)} bytes do not fit in the {size} bytes of block RAM of board {board.name}")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "image.hex"
+    write_hex(file, data + bytes(size - len(data)), board.word_bits)
+    return file
+
+
+def run_tool(command: list[str], folder: Path, log: str, on_line: Callable[[str], None]) -> str:
+    """Runs a yowasp tool in `folder`, where all its files must be; returns what it printed.
+
+    Raises:
+        BuildError: It is not installed or failed.
+    """
+    program = Path(sys.executable).parent / command[0]
+    if not program.exists():
+        raise BuildError(f"{command[0]} is not installed: pip install -r requirements.txt (make setup)")
+    lines: list[str] = []
+    with (folder / log).open("w") as file:
+        arguments = [str(program), *command[1:]]
+        with subprocess.Popen(arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                file.write(line)
+                lines.append(line.rstrip())
+                on_line(lines[-1])
+    if process.returncode:
+        errors = [line for line in lines if "ERROR" in line] or lines[-2:]
+        raise BuildError(f"{command[0]} failed, see {folder / log}: {' / '.join(errors[:3])}")
+    return "\n".join(lines)
+
+
+STAGES = (("Packing", "pack"), ("Running main analytical", "place"), ("simulated annealing", "refine the placement"), ("Routing", "route"),
+          ("Program finished", "finish"))  # fmt: skip
+
+
+def place_and_route(board: Board, folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """nextpnr; leaves the configuration in board.config or board.asc, and returns its report."""
+    shutil.copy(board.constraints, folder / board.constraints.name)
+    output = {"ecp5": ["--lpf", board.constraints.name, "--textcfg", "board.config"],
+              "ice40": ["--pcf", board.constraints.name, "--asc", "board.asc"]}[board.family]  # fmt: skip
+
+    def stage(line: str) -> None:
+        for text, name in STAGES:
+            if line.startswith("Info: ") and text in line and not line.startswith("Info:  "):
+                say(f"nextpnr: {name}")
+
+    run_tool([f"yowasp-nextpnr-{board.family}", *board.device, "--json", f"{board.top}.json", *output, "--freq", str(board.aim_mhz),
+              "--timing-allow-fail", "--report", "report.json", "--seed", str(seed)], folder, "nextpnr.log", stage)  # fmt: skip
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return report
+
+
+def fmax(report: Mapping[str, Any], clock: str) -> float:
+    """The achieved frequency of a clock in MHz.
+
+    Raises:
+        BuildError: nextpnr reports no such clock.
+    """
+    found = [entry["achieved"] for name, entry in report["fmax"].items() if name.split("$")[-1] == clock]
+    if not found:
+        raise BuildError(f"nextpnr reports no clock {clock!r}: {', '.join(report['fmax'])}")
+    return float(min(found))
+
+
+def digest(paths: Iterable[Path], parameters: Mapping[str, int | str]) -> str:
+    """Of everything that a bitstream is made of."""
+    total = hashlib.sha256(repr(sorted(parameters.items())).encode())
+    for path in paths:
+        total.update(path.name.encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+def build_board(board: Board, image: Path | None, seed: int, synth_only: bool, console: Console) -> dict[str, Any]:
+    """Synthesis, place and route, bitstream.
+
+    Returns:
+        What is in result.json.
+
+    Raises:
+        LoasError: The image is not legal.
+        BuildError: A tool failed, the design does not fit, or does not reach the board's clock. result.json is there, if the netlist is.
+    """
+    folder = BUILD / board.name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").unlink(missing_ok=True)
+    parameters: dict[str, int | str] = {**board.cfg.verilog_parameters(), **board.parameters, "CLK_HZ": round(board.clock_mhz * 1e6)}
+    files = sources(board.name)
+    extra = [memory_file(image, board, folder)] if image else []
+    headers = [*sorted((ROOT / "rtl").glob("*.vh")), *sorted((FPGA / "rtl").glob("*.vh"))]
+    name = digest([*files, *headers, board.constraints, *extra], parameters)
+    parameters["BITSTREAM_ID"] = int(name[:8], 16)
+    if image:
+        parameters["RAM_FILE"] = str(extra[0])
+    begin = time.perf_counter()
+
+    def say(text: str) -> None:
+        console.print(f"[{time.perf_counter() - begin:5.0f} s] {text}", highlight=False, markup=False)
+
+    say(f"Yosys: {board.top}, configuration {board.cfg.name}")
+    run_yosys([*reading(files, board.top, parameters), *synthesis(board.family, board.top, board.top)], folder, "yosys")
+    module = json.loads((folder / f"{board.top}.json").read_text())["modules"][board.top]
+    taken = count(module, board.family)
+    result: dict[str, Any] = {
+        "board": board.name, "config": board.cfg.name, "tppes": board.cfg.NUM_TPPES, "laggy": board.cfg.LAGGY, "chunk_w": board.cfg.CHUNK_W,
+        "lut4": taken["lut4"], "ff": taken["ff"], "ebr": taken["ebr"], "dsp": taken["dsp"], "spram": taken["spram"],
+        "available": HAVE[board.family], "fmax_mhz": None, "clock_mhz": board.clock_mhz, "bitstream": None, "bitstream_id": f"{name[:8]}",
+        "counted_by": "Yosys", "seed": seed, "blocks": breakdown(module, board.family),
+        "tppe_blocks": {block: kinds for block, kinds in breakdown(module, board.family, 5).items() if ".gen_tppe." in block},
+        "seconds": {"yosys": round(time.perf_counter() - begin)},
+    }  # fmt: skip
+
+    def save() -> dict[str, Any]:
+        result["seconds"]["all"] = round(time.perf_counter() - begin)
+        write_whole(folder / "result.json", (json.dumps(result, indent=1) + "\n").encode())
+        return result
+
+    save()
+    over = {kind: (result[kind], have) for kind, have in HAVE[board.family].items() if result[kind] > have}
+    if over:
+        text = ", ".join(f"{used} {kind} of {have}" for kind, (used, have) in over.items())
+        raise BuildError(f"{board.name} does not fit: {text}; blocks in {folder / 'result.json'}")
+    if synth_only:
+        return result
+    report = place_and_route(board, folder, seed, say)
+    result["counted_by"] = "nextpnr"
+    result.update({kind: report["utilization"][cell]["used"] for kind, cell in USED[board.family].items()})
+    result["fmax_mhz"] = round(fmax(report, board.clock), 2)
+    save()
+    say("bitstream")
+    if board.family == "ecp5":
+        run_tool(["yowasp-ecppack", "--compress", "--bit", f"{board.name}.bit", "board.config"], folder, "pack.log", lambda line: None)
+    else:
+        run_tool(["yowasp-icepack", "board.asc", f"{board.name}.bit"], folder, "pack.log", lambda line: None)
+    result["bitstream"] = str((folder / f"{board.name}.bit").relative_to(ROOT))
+    save()
+    if result["fmax_mhz"] < board.clock_mhz:
+        reached = f"{board.name} reaches {result['fmax_mhz']} MHz and needs {board.clock_mhz:g}"
+        raise BuildError(f"{reached}: critical path in {folder / 'nextpnr.log'}")
+    return result
+
+
+def show(result: Mapping[str, Any], console: Console) -> None:
+    """The figures of a build as tables."""
+    title = f"{result['board']}: configuration {result['config']}, {result['tppes']} TPPEs, CHUNK_W {result['chunk_w']}"
+    table = Table("", "used", "of", "", title=title)
+    for kind, have in result["available"].items():
+        table.add_row(kind, str(result[kind]), str(have), f"{100 * result[kind] / have:.0f} %")
+    if result["fmax_mhz"]:
+        table.add_row("fmax", f"{result['fmax_mhz']} MHz", f"{result['clock_mhz']:g}", "")
+    console.print(table)
+    blocks = Table("block", "LUT4", "FF", "EBR", "DSP", title="by block, as Yosys counts")
+    for name, kinds in list(result["blocks"].items())[:20]:
+        blocks.add_row(name, *(str(kinds.get(kind, 0)) for kind in ("lut4", "ff", "ebr", "dsp")))
+    console.print(blocks)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """FPGA builds with open tools.
+
+    \b
+    Examples:
+      python -m scripts.fpga build ulx3s
+      python -m scripts.fpga build ulx3s --image build/pack/image.bin
+      python -m scripts.fpga tppe --chunk 32 --chunk 64
+
+    Exit code: 0 done, 1 a tool failed or the design does not fit or is too slow, 2 bad input.
+    """
+
+
+@main.command()
+@click.argument("name", metavar="BOARD")
+@click.option("--image", type=click.Path(path_type=Path), help="Image (.bin or image folder) that block RAM holds after configuration.")
+@click.option("--seed", type=click.IntRange(1, 1 << 30), default=1, show_default=True, help="Of place and route.")
+@click.option("--synth-only", is_flag=True, help="Only the netlist and what it takes.")
+def build(name: str, image: Path | None, seed: int, synth_only: bool) -> None:
+    """Makes the bitstream of BOARD, and build/fpga/BOARD/result.json.
+
+    Example: python -m scripts.fpga build ulx3s
+    """
+    console = Console()
+    try:
+        board = Board.load(name)
+        result = build_board(board, image, seed, synth_only, console)
+    except LoasError as err:
+        click.echo(f"error: {err}", err=True)
+        sys.exit(2)
+    except BuildError as err:
+        if (file := BUILD / name / "result.json").exists():
+            show(json.loads(file.read_text()), console)
+        raise click.ClickException(str(err)) from err
+    show(result, console)
+
+
+@main.command()
+@click.option("--config", "name", default="ulx3s", show_default=True, help="The rest of the TPPE's parameters.")
+@click.option("--chunk", "chunks", multiple=True, type=click.Choice(["32", "64", "128"]), default=("32", "64", "128"), show_default=True)
+def tppe(name: str, chunks: tuple[str, ...]) -> None:
+    """What one TPPE takes on an ECP5, LAGGY and FAST, by Yosys; a minute or two for each line.
+
+    Example: python -m scripts.fpga tppe --chunk 64
+    """
+    console = Console()
+    try:
+        cfg = load(name)
+        columns = ("CHUNK_W", "back", "LUT4", "FF", "EBR", "join front", "row buffer")
+        table = Table(*columns, title=f"loas_tppe, configuration {name}, synth_ecp5")
+        for chunk in chunks:
+            for laggy in (1, 0):
+                one = cfg.override(CHUNK_W=int(chunk), LAGGY=laggy)
+                with tempfile.TemporaryDirectory(prefix="loas-") as folder:
+                    commands = [*reading(sources(), "loas_tppe", one.verilog_parameters()), *synthesis("ecp5", "loas_tppe", "tppe")]
+                    run_yosys(commands, Path(folder), "yosys")
+                    module = json.loads((Path(folder) / "tppe.json").read_text())["modules"]["loas_tppe"]
+                taken, blocks = count(module, "ecp5"), breakdown(module, "ecp5", 1)
+                table.add_row(chunk, "LAGGY" if laggy else "FAST", *(str(taken[kind]) for kind in ("lut4", "ff", "ebr")),
+                              *(str(blocks.get(block, {}).get("lut4", 0)) for block in ("join", "row")))  # fmt: skip
+    except LoasError as err:
+        click.echo(f"error: {err}", err=True)
+        sys.exit(2)
+    except BuildError as err:
+        raise click.ClickException(str(err)) from err
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
