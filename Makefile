@@ -14,11 +14,11 @@ export OBJCACHE := ccache
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test lint regress waves mutants bench speed area nets mnist defs clean distclean
+.PHONY: help setup system demo test lint regress waves mutants bench speed area nets mnist fpga fpga-proof defs clean distclean
 
 help: ## this text
 	@echo 'LoAS - spiking neural network accelerator.  Targets (each may be run first):'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: system $(STAMP) ## Python environment in .venv, and Debian packages where root, else the line to type
 
@@ -91,6 +91,18 @@ nets: setup ## layers of AlexNet and VGG16 with recorded spikes (synthetic where
 MNIST ?= ../shared/data/mnist.npz
 mnist: setup ## all 10 000 test images of MNIST through the RTL (half an hour); MNIST=file.npz with x_test, y_test
 	$(PY) -m scripts.loas run models/mnist_conv/mnist_conv.nir --data $(MNIST) --data-array x_test --labels-array y_test --out build/mnist/result.json
+
+STAMP_FPGA := $(VENV)/.requirements-fpga
+$(STAMP_FPGA): requirements-fpga.txt | setup
+	$(PY) -m pip install --disable-pip-version-check --quiet --requirement requirements-fpga.txt
+	@touch $@
+
+BOARD ?= ulx3s
+fpga: setup $(STAMP_FPGA) ## bitstream of a board and what it takes, in build/fpga; BOARD=ulx3s; IMAGE=file to put into block RAM
+	$(PY) -m scripts.fpga build $(BOARD) $(if $(IMAGE),--image $(IMAGE))
+
+fpga-proof: setup ## netlists of the boards' machines against golden vectors (long); BOARD=icebreaker for one
+	$(PY) -m scripts.netlist $(if $(filter command line,$(origin BOARD)),$(BOARD))
 
 defs: setup ## regenerate rtl/loas_defs.vh and the register tables of docs/ from spec/
 	$(PY) -m scripts.defs

@@ -155,7 +155,7 @@ def reading(files: Iterable[Path], top: str, parameters: Mapping[str, int | str]
     text = next(path for path in files if path.stem == top).read_text()
     header = text[: text.index(") (") if ") (" in text else text.index(");")]
     known = re.findall(r"parameter\s+(?:integer\s+|\[[^\]]*\]\s*)?(\w+)\s*=", header)
-    values = {name: f'"\\"{value}\\""' if isinstance(value, str) else str(value) for name, value in parameters.items() if name in known}
+    values = {name: f'"{value}"' if isinstance(value, str) else str(value) for name, value in parameters.items() if name in known}
     return [f"read_verilog -defer -I{ROOT / 'rtl'} -I{FPGA / 'rtl'} " + " ".join(map(str, files)),
             *([f"chparam {' '.join(f'-set {name} {value}' for name, value in values.items())} {top}"] if values else [])]  # fmt: skip
 

@@ -97,25 +97,17 @@ module loas_mem_front #(
     wire       free;        // the request register takes one
     wire [2:0] go = free ? grant : 3'b000;
 
-    reg                req_valid_reg;
-    reg                req_write_reg;
-    reg                req_host_reg;     // a read of the host
-    reg                req_last_reg;     // a read burst's last
-    reg [NUM_W-1:0]    req_num_reg;
-    reg [AXI_W-1:0]    req_data_reg;
-    reg [AXI_W/8-1:0]  req_strb_reg;
+    wire req_host;      // a read of the host
+    wire req_last;      // a read burst's last
+    wire req_burst;     // a write of a burst
+    wire [NUM_W-1:0] req_num;
 
     loas_arb_rr #(.N(3)) turn_inst (.clk(clk), .rst(rst), .req(want), .advance(free), .grant(grant));
 
-    assign free      = !req_valid_reg || req_ready;
-    assign req_valid = req_valid_reg;
-    assign req_write = req_write_reg;
-    assign req_addr  = {req_num_reg, {WORD_B{1'b0}}};
-    assign req_data  = req_data_reg;
-    assign req_strb  = req_strb_reg;
+    assign req_addr = {req_num, {WORD_B{1'b0}}};
 
-    wire taken      = req_valid_reg && req_ready;
-    wire taken_read = taken && !req_write_reg;
+    wire taken      = req_valid && req_ready;
+    wire taken_read = taken && !req_write;
 
     // ------------------------------------------------------------------------------------------------------ reads of the machine
     reg               ar_busy_reg;
@@ -149,14 +141,14 @@ module loas_mem_front #(
         end
     end
 
-    // whose the words under way are; two more than READS: the host's, and the one in the request register
+    // whose the words under way are: one more than READS, the host's
     wire               owner_free, owner_valid, owner_host, owner_last;
     wire [COUNT_W-1:0] unused_r_level;
     wire [$clog2(READS+2)-1:0] unused_owner_level;
 
     loas_fifo #(.W(2), .DEPTH(READS + 1)) owner_inst (
         .clk(clk), .rst(rst),
-        .s_valid(taken_read), .s_ready(owner_free), .s_data({req_host_reg, req_last_reg}),
+        .s_valid(taken_read), .s_ready(owner_free), .s_data({req_host, req_last}),
         .m_valid(owner_valid), .m_ready(rsp_valid), .m_data({owner_host, owner_last}), .level(unused_owner_level)
     );
 
@@ -177,10 +169,9 @@ module loas_mem_front #(
     reg             aw_busy_reg;
     reg             aw_id_reg;
     reg [NUM_W-1:0] aw_num_reg;
-    reg             b_wait_reg;     // the last beat is in the request register, or its answer is to come
+    reg             b_wait_reg;     // the last beat is asked for
     reg             b_valid_reg;
     reg             b_bad_reg;
-    reg             req_burst_reg;  // a write of a burst
 
     assign s_axi_awready = !aw_busy_reg && !b_wait_reg && !b_valid_reg;
     assign s_axi_wready  = go[WRITE];
@@ -200,9 +191,8 @@ module loas_mem_front #(
             aw_num_reg  <= aw_num_reg + 1'b1;
         end
         if (go[WRITE] && s_axi_wlast) b_wait_reg <= 1'b1;
-        if (taken && req_burst_reg && bad) b_bad_reg <= 1'b1;
-        // with the burst's last beat in the register, the next to be taken of a burst is it
-        if (taken && req_burst_reg && b_wait_reg) begin
+        if (taken && req_burst && bad) b_bad_reg <= 1'b1;
+        if (taken && req_burst && req_last) begin
             b_wait_reg  <= 1'b0;
             b_valid_reg <= 1'b1;
         end
@@ -260,7 +250,7 @@ module loas_mem_front #(
                 if (go[HOST]) host_reg <= WAIT;
             end
             WAIT: begin      // for the memory
-                if (host_write_reg ? taken && req_host_reg : rsp_valid && owner_host) host_reg <= ANSWER;
+                if (host_write_reg ? taken && req_host : rsp_valid && owner_host) host_reg <= ANSWER;
                 host_bad_reg <= host_write_reg ? bad : rsp_bad;
                 if (!host_write_reg) host_data_reg <= host_shifted[31:0];
             end
@@ -271,7 +261,7 @@ module loas_mem_front #(
         if (rst) host_reg <= IDLE;
     end
 
-    // ------------------------------------------------------------------------------------------------------ the request register
+    // ------------------------------------------------------------------------------------------------------ the request
     wire [NUM_W-1:0]   host_num;
     wire [AXI_W/8-1:0] host_strb;
 
@@ -285,19 +275,21 @@ module loas_mem_front #(
         end
     endgenerate
 
-    always @(posedge clk) begin
-        if (free) begin
-            req_valid_reg <= |grant;
-            req_write_reg <= grant[WRITE] || (grant[HOST] && host_write_reg);
-            req_host_reg  <= grant[HOST];
-            req_burst_reg <= grant[WRITE];
-            req_last_reg  <= ar_left_reg == 8'd0;
-            req_num_reg   <= grant[READ] ? ar_num_reg : grant[WRITE] ? aw_num_reg : host_num;
-            req_data_reg  <= grant[WRITE] ? s_axi_wdata : {(AXI_W/32){host_data_reg}};
-            req_strb_reg  <= grant[WRITE] ? s_axi_wstrb : host_strb;
-        end
-        if (rst) req_valid_reg <= 1'b0;
-    end
+    wire               put_write = grant[WRITE] || (grant[HOST] && host_write_reg);
+    wire               put_last  = grant[READ] ? ar_left_reg == 8'd0 : s_axi_wlast;
+    wire [NUM_W-1:0]   put_num   = grant[READ] ? ar_num_reg : grant[WRITE] ? aw_num_reg : host_num;
+    wire [AXI_W-1:0]   put_data  = grant[WRITE] ? s_axi_wdata : {(AXI_W/32){host_data_reg}};
+    wire [AXI_W/8-1:0] put_strb  = grant[WRITE] ? s_axi_wstrb : host_strb;
+    wire [1:0]         unused_req_level;
+
+    // two places, so that what the masters see is ready does not depend on what the memory is about to do
+    loas_fifo #(.W(4 + NUM_W + AXI_W + AXI_W / 8), .DEPTH(2)) req_inst (
+        .clk(clk), .rst(rst),
+        .s_valid(|grant), .s_ready(free),
+        .s_data({put_write, grant[HOST], grant[WRITE], put_last, put_num, put_data, put_strb}),
+        .m_valid(req_valid), .m_ready(req_ready),
+        .m_data({req_write, req_host, req_burst, req_last, req_num, req_data, req_strb}), .level(unused_req_level)
+    );
 
     wire unused_ok = &{1'b0, owner_free, owner_valid, r_free, s_axi_araddr, s_axi_awaddr, s_axil_awaddr, s_axil_araddr, host_shifted};
 

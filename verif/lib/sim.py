@@ -69,7 +69,7 @@ def run(
         test_module: importable name of the cocotb test module (verif/ is on the path).
         sim: "icarus" or "verilator".
         parameters: Verilog parameters of the top module.
-        sources: Verilog files beside those of rtl/ (testbench tops, memories).
+        sources: Verilog files beside those of rtl/ (testbench tops, memories); one with the name of a file of rtl/ takes its place.
         seed: random seed; LOAS_SEED or 1 when not given.
         testcase: run this one cocotb test only.
         waves: keep a waveform in build/waves (Verilator only: cocotb's Icarus dump module is SystemVerilog).
@@ -82,7 +82,8 @@ def run(
     seed = int(os.environ.get("LOAS_SEED", "1")) if seed is None else seed
     waves = waves and sim == "verilator"
     parameters = dict(parameters or {})
-    files = [*rtl_sources(), *sources]
+    replaced = {path.name for path in sources}
+    files = [*(path for path in rtl_sources() if path.name not in replaced), *sources]
     key = hashlib.sha256(
         json.dumps([sim, toplevel, parameters, waves, [str(f) for f in sources]], sort_keys=True).encode()
     ).hexdigest()[:10]

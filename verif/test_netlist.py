@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""Netlists: that of a small TPPE for ECP5 passes the RTL's own test; what is in initialised block RAM is what was given."""
+from __future__ import annotations
+
+import json
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_tppe import TINY, VARIANTS
+
+from golden.config import load
+from scripts import fpga, netlist
+
+LONG = os.environ.get("LOAS_LONG") == "1"
+
+
+def test_netlist_of_a_tppe() -> None:
+    """The test of loas_tppe with the netlist in place of the RTL, in Icarus: cells start with x where the part would not."""
+    from lib.sim import run
+
+    parameters = {**TINY, **VARIANTS["T1"]}
+    gates = netlist.netlist("loas_tppe", parameters, "ecp5")
+    joins = "3000" if LONG else "300"
+    run("loas_tppe", "test_tppe", "icarus", parameters, sources=[gates], testcase="random_joins", env={"LOAS_JOINS": joins})
+
+
+def test_cells_without_a_model_are_named() -> None:
+    with pytest.raises(fpga.BuildError, match="fpga/sim/DQSBUFM.v"):
+        netlist.cells("ecp5", {"LUT4", "DQSBUFM"})
+
+
+@pytest.mark.skipif(not LONG, reason="minutes: LOAS_LONG=1, or make fpga-proof")
+@pytest.mark.parametrize("family", netlist.FAMILIES)
+def test_netlist_of_the_smallest_machine(family: str) -> None:
+    assert netlist.prove(load("icebreaker"), family, range(1, 3), print) > 0
+
+
+def block_ram(module: dict, words: int, bits: int) -> bytes:  # type: ignore[type-arg]
+    """What the block RAMs of a netlist of loas_board_ram hold after configuration, from their INITVALs.
+
+    RAMs are told apart by the names Yosys gives them: mem.<block of addresses>.<lane of the word>.
+    """
+    memory = np.zeros((words, bits), np.uint8)
+    for name, cell in module["cells"].items():
+        if cell["type"] != "DP16KD":
+            continue
+        parameter = {key: value for key, value in cell["parameters"].items() if key.startswith("INITVAL_")}
+        rows = []
+        for index in range(64):
+            value = int(parameter[f"INITVAL_{index:02X}"].replace("x", "0"), 2)
+            rows += [value >> 20 * row & 0x3FFFF for row in range(16)]
+        width = int(cell["parameters"]["DATA_WIDTH_A"], 2)
+        base, lane = (int(part) for part in name.split(".")[-2:])
+        flat = [row >> half * 9 & 0x1FF for row in rows for half in (0, 1)]
+        if width < 9:
+            content = np.array([value >> bit & 1 for value in flat for bit in range(8)], np.uint8).reshape(-1, width)
+        else:
+            # nine bits with a byte enable, of which a byte takes eight
+            content = np.array([value >> bit & 1 for value in flat for bit in range(8)], np.uint8).reshape(-1, width // 9 * 8)
+            width = width // 9 * 8
+        depth = min(len(content), words - base * len(content))
+        left = min(width, bits - lane * width)
+        memory[base * len(content) : base * len(content) + depth, lane * width : lane * width + left] = content[:depth, :left]
+    return np.packbits(memory, axis=1, bitorder="little").tobytes()
+
+
+@pytest.mark.parametrize("size", [2048, 1 << 15])
+def test_image_in_the_netlist(tmp_path: Path, size: int) -> None:
+    """An image goes into block RAM bit by bit; a changed image changes it."""
+    rng = random.Random(size)
+    image = rng.randbytes(size - 100)
+    (tmp_path / "image.bin").write_bytes(image)
+    board = fpga.Board.load("ulx3s")
+    board = fpga.Board(**{**board.__dict__, "parameters": {**board.parameters, "RAM_BYTES": size}})
+    file = fpga.memory_file(tmp_path / "image.bin", board, tmp_path)
+    words = size // 8
+    files = fpga.sources()
+    commands = [*fpga.reading(files, "loas_board_ram", {"W": 64, "DEPTH": words, "FILE": str(file)}),
+                *fpga.synthesis("ecp5", "loas_board_ram", "ram")]  # fmt: skip
+    fpga.run_yosys(commands, tmp_path, "yosys")
+    module = json.loads((tmp_path / "ram.json").read_text())["modules"]["loas_board_ram"]
+    assert block_ram(module, words, 64) == image + bytes(100)
+
+
+def test_image_that_is_too_large(tmp_path: Path) -> None:
+    (tmp_path / "image.bin").write_bytes(bytes(262144 + 8))
+    with pytest.raises(Exception, match="262152 bytes do not fit in the 262144 bytes of block RAM of board ulx3s"):
+        fpga.memory_file(tmp_path / "image.bin", fpga.Board.load("ulx3s"), tmp_path)
