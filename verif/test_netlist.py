@@ -90,3 +90,20 @@ def test_image_that_is_too_large(tmp_path: Path) -> None:
     (tmp_path / "image.bin").write_bytes(bytes(262144 + 8))
     with pytest.raises(Exception, match="262152 bytes do not fit in the 262144 bytes of block RAM of board ulx3s"):
         fpga.memory_file(tmp_path / "image.bin", fpga.Board.load("ulx3s"), tmp_path)
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 32, 100, 256])
+def test_at_most_one_is_the_formula(tmp_path: Path, width: int) -> None:
+    """By SAT: the tree that ends a window, and clearing the lowest bit, which it replaced."""
+    (tmp_path / "miter.v").write_text(
+        f"module miter (input wire [{width - 1}:0] x, output wire bad);\n"
+        f"wire yes; loas_at_most_one #(.W({width})) one_inst (.in(x), .yes(yes));\n"
+        f"assign bad = yes != ((x & (x - {width}'d1)) == {width}'d0);\nendmodule\n"
+    )
+    source = fpga.ROOT / "rtl" / "prim" / "loas_at_most_one.v"
+    log = fpga.run_yosys([f"read_verilog {source} miter.v", "prep -top miter -flatten", "sat -verify -prove bad 0"], tmp_path, "sat")
+    assert "no model found: SUCCESS" in log
+    # and a proof that can fail
+    (tmp_path / "miter.v").write_text((tmp_path / "miter.v").read_text().replace(f"x - {width}'d1", "x"))
+    with pytest.raises(fpga.BuildError):
+        fpga.run_yosys([f"read_verilog {source} miter.v", "prep -top miter -flatten", "sat -verify -prove bad 0"], tmp_path, "sat")
