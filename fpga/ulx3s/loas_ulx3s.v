@@ -37,7 +37,7 @@ module loas_ulx3s #(
     parameter         RAM_FILE     = "",
     parameter integer SDRAM_EN     = 1,
     parameter integer INIT_US      = 200,
-    parameter integer CLK_HZ       = 50_000_000,
+    parameter integer CLK_HZ       = 50_000_000,   // 25, 50 or 75 MHz: the PLL's
     parameter integer BAUD         = 3_000_000,
     parameter [31:0]  BITSTREAM_ID = 32'd0
 ) (
@@ -65,7 +65,7 @@ module loas_ulx3s #(
 
     wire clk, clk_late, locked;
 
-    loas_ulx3s_pll pll_inst (.clk_25mhz(clk_25mhz), .clk(clk), .clk_late(clk_late), .locked(locked));
+    loas_ulx3s_pll #(.FEEDBACK(CLK_HZ / 25_000_000), .DIVIDER(600_000_000 / CLK_HZ)) pll_inst (.clk_25mhz(clk_25mhz), .clk(clk), .clk_late(clk_late), .locked(locked));
 
     // ------------------------------------------------------------------------------- reset: 16 cycles after lock and button
     reg       locked_meta_reg, locked_reg;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Clocks of the ULX3S: 50 MHz from the board's 25 MHz, and the same a quarter of a period later for the SDRAM.
+// Clocks of the ULX3S: a multiple of the board's 25 MHz, and the same a quarter of a period later for the SDRAM.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
 // Contract: `locked` rises when both run. The oscillator inside runs at 25 MHz * FEEDBACK * DIVIDER = 600 MHz (400 to 800 are legal);
-// a phase is counted in its periods, so that a quarter of an output period is DIVIDER / 4 of them.
+// a phase is counted in its periods, so a quarter of an output period is DIVIDER / 4 of them.
 module loas_ulx3s_pll #(
     parameter integer FEEDBACK = 2,     // output / input frequency
     parameter integer DIVIDER  = 12     // oscillator / output frequency, a multiple of 4
