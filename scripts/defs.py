@@ -1,6 +1,7 @@
-"""Generates rtl/loas_defs.vh and docs/registers.md from spec/registers.toml and spec/image.toml.
+"""Generates what stands in spec/ for Verilog and docs/.
 
-`python -m scripts.defs` writes both files; `python -m scripts.defs --check` writes nothing and exits 1 when one is stale.
+rtl/loas_defs.vh and docs/registers.md come from spec/registers.toml and spec/image.toml; fpga/rtl/loas_host_defs.vh and the tables of
+docs/host-link.md from spec/host_link.toml. `python -m scripts.defs` writes the files; `python -m scripts.defs --check` writes nothing and exits 1 when one is stale.
 """
 from __future__ import annotations
 
@@ -14,6 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SPEC = ROOT / "spec"
 HEADER = ROOT / "rtl" / "loas_defs.vh"
 TABLES = ROOT / "docs" / "registers.md"
+LINK_HEADER = ROOT / "fpga" / "rtl" / "loas_host_defs.vh"
+LINK_PAGE = ROOT / "docs" / "host-link.md"  # text by hand, tables between these two lines
+BEGIN = "<!-- Generated from spec/host_link.toml by `python -m scripts.defs`; do not edit up to the next such line. -->"
+END = "<!-- End of what is generated. -->"
 
 Table = dict[str, dict[str, Any]]
 
@@ -127,10 +132,55 @@ def markdown(registers: dict[str, Any], image: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+def link_verilog(link: dict[str, Any]) -> str:
+    """The Verilog header of the host link."""
+    frame, identify = link["frame"], link["identify"]
+    items = [
+        ("VERSION", f"32'd{link['version']}"), ("MAGIC", f"32'h{link['magic']:08x}"),
+        ("MOST_BUFFER_WORDS", str(link["most_buffer_words"])),
+        ("SYNC_REQUEST", f"8'h{frame['request']:02x}"), ("SYNC_ANSWER", f"8'h{frame['answer']:02x}"),
+        ("RESIDUE", f"32'h{frame['residue']:08x}"),
+        *((f"CMD_{n}", f"8'd{r['code']}") for n, r in _sorted(link["commands"], "code")),
+        *((n, f"4'd{r['code']}") for n, r in _sorted(link["status"], "code")),
+        *((f"ID_{n}", f"10'd{r['word']}") for n, r in _sorted(identify, "word")),
+        ("ID_WORDS", f"10'd{len(identify)}"),
+    ]  # fmt: skip
+    return "\n".join([
+        "// SPDX-License-Identifier: Apache-2.0",
+        "// Copyright LoAS contributors",
+        "// Numbers of the host link.",
+        "// Generated from spec/host_link.toml by `python -m scripts.defs`; do not edit.",
+        "",
+        "`ifndef LOAS_HOST_DEFS_VH",
+        "`define LOAS_HOST_DEFS_VH",
+        "",
+        *(f"`define {'LOAS_LINK_' + name:<28} {value}" for name, value in items),
+        "",
+        "`endif",
+        "",
+    ])  # fmt: skip
+
+
+def link_tables(link: dict[str, Any], page: str) -> str:
+    """docs/host-link.md with its tables made anew; an empty page gets them alone."""
+    lines = [BEGIN, "", "| code | command | payload of the request | of the answer | does |", "|---|---|---|---|---|"]
+    lines += [f"| {r['code']} | {n} | {r['request']} | {r['answer']} | {r['doc']} |" for n, r in _sorted(link["commands"], "code")]
+    lines += ["", "| status | name | meaning |", "|---|---|---|"]
+    lines += [f"| {r['code']} | {n} | {r['doc']} |" for n, r in _sorted(link["status"], "code")]
+    lines += ["", "| word of IDENTIFY | name | what it is |", "|---|---|---|"]
+    lines += [f"| {r['word']} | {n.lower()} | {r['doc']} |" for n, r in _sorted(link["identify"], "word")]
+    lines += ["", END]
+    before, found, rest = page.partition(BEGIN)
+    _, closed, after = rest.partition(END)
+    return "\n".join([*lines, ""]) if not (found and closed) else before + "\n".join(lines) + after
+
+
 def outputs() -> dict[Path, str]:
     """What the generated files have to hold now."""
-    registers, image = load("registers"), load("image")
-    return {HEADER: verilog(registers, image), TABLES: markdown(registers, image)}
+    registers, image, link = load("registers"), load("image"), load("host_link")
+    page = LINK_PAGE.read_text() if LINK_PAGE.exists() else ""
+    return {HEADER: verilog(registers, image), TABLES: markdown(registers, image), LINK_HEADER: link_verilog(link),
+            LINK_PAGE: link_tables(link, page)}  # fmt: skip
 
 
 def stale() -> list[Path]:

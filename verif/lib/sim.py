@@ -21,6 +21,7 @@ from filelock import FileLock
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "rtl"
 CHAINS = ROOT / "verif" / "rtl" / "chains.vlt"
+FPGA = ROOT / "fpga" / "rtl"
 BUILD = ROOT / "build" / "sim"
 WAVES = ROOT / "build" / "waves"
 SIMULATORS = ("icarus", "verilator")
@@ -108,7 +109,7 @@ def run(
                 parameters=parameters,
                 build_dir=build_dir,
                 build_args=args,
-                includes=[RTL],
+                includes=[RTL, FPGA],
                 always=sim == "icarus",
                 timescale=("1ns", "1ps"),
                 waves=waves,
