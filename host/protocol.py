@@ -68,7 +68,7 @@ class Decoder:
     def feed(self, data: bytes) -> list[Frame]:
         """Takes bytes; returns the frames that are complete with them."""
         self._bytes += data
-        frames = []
+        frames: list[Frame] = []
         while True:
             start = self._bytes.find(self._sync)
             del self._bytes[: len(self._bytes) if start < 0 else start]

@@ -104,7 +104,7 @@ def main() -> int:
         lint += ["--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
         tasks.append((f"verilator {name}", [*lint, *([str(WAIVERS)] if WAIVERS.exists() else []), file]))
     if only is None:
-        folders = ["golden", "scripts", "models", "verif"]
+        folders = ["golden", "host", "scripts", "models", "verif"]
         tasks.append(("ruff", [sys.executable, "-m", "ruff", "check", "--quiet", *folders]))
         tasks.append(("mypy", [sys.executable, "-m", "mypy", "--no-error-summary", "--no-pretty"]))
     if not shutil.which("iverilog"):
