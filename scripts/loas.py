@@ -21,6 +21,7 @@ from golden import config as configs
 from golden.errors import LoasError
 from golden.image import read_image
 from golden.network import check_inputs, load_network, load_spikes
+from scripts.board_cli import fpga
 from scripts.dump import dump_lines
 from scripts.evaluate.sweep import sweep_command
 from scripts.execute import execute_batches, facts, layer_table, prepare, write_json
@@ -71,10 +72,12 @@ def main() -> None:
       loas dump build/image --region descriptors
       loas unpack build/image/image.bin build/unpacked
       loas sweep --network vgg16 --set NUM_TPPES=4,16,64
+      loas fpga run models/digits/digits.nir --port /dev/ttyUSB0
     """
 
 
 main.add_command(sweep_command)
+main.add_command(fpga)
 
 
 def said(given: dict[str, Any]) -> list[str]:

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""``loas fpga``: a board at a serial port. Exit code 2 on bad input, 1 if board or line fail or something does not agree."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from golden.errors import LoasError
+from golden.network import check_inputs, load_network, load_spikes
+from host.device import Device, summary
+from host.errors import BoardError
+from host.link import BAUD, Link
+from scripts import board
+from scripts.execute import facts, layer_table, prepare, write_json
+from scripts.importer.data import machine_input
+from scripts.importer.diff import decisions
+from scripts.importer.options import import_options, labelled, load
+from scripts.pack import image_bytes
+
+console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+Command = TypeVar("Command", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+HERE = click.Path(dir_okay=False, path_type=Path)
+
+
+class Number(click.ParamType[int]):
+    """A number in decimal or, with 0x, in hexadecimal."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Reads it."""
+        try:
+            return int(value, 0) if isinstance(value, str) else int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not legal: must be a number, 0x... for hexadecimal", param, ctx)
+
+
+NUMBER = Number()
+PORT = (
+    click.option("--port", required=True, help="Serial port of the board, e.g. /dev/ttyUSB0."),
+    click.option("--baud", type=click.IntRange(1200, 50_000_000), default=BAUD, show_default=True, help="What the bitstream was made for."),
+    click.option("--timeout", type=click.FloatRange(0.01, 3600), default=1.0, show_default=True, help="Seconds to wait for an answer."),
+    click.option("--attempts", type=click.IntRange(1, 100), default=5, show_default=True, help="How often a request is sent."),
+    click.option("--board", "name", help="Demand this board, e.g. ULX3."),
+    click.option("--bitstream", type=NUMBER, help="Demand the bitstream of this number, e.g. 0x12ab34cd."),
+)
+
+
+def port_options(command: Command) -> Command:
+    """Adds the options that choose a board."""
+    for option in reversed(PORT):
+        command = option(command)
+    return command
+
+
+@contextlib.contextmanager
+def opened(port: str, baud: int, timeout: float, attempts: int, name: str | None, bitstream: int | None) -> Iterator[Device]:
+    """A board at a port; what goes wrong with it is one line on standard error and exit code 1."""
+    try:
+        link = Link.open(port, baud, timeout=timeout, attempts=attempts)
+        try:
+            yield Device(link, board=name, bitstream=bitstream)
+        finally:
+            link.close()
+    except BoardError as err:
+        click.echo(f"error: {err}", err=True)
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def shown() -> Iterator[board.Progress]:
+    """A progress bar on a terminal, else a line for each batch of inputs."""
+    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn(),
+                  console=console, disable=not console.is_terminal) as bar:  # fmt: skip
+        task = bar.add_task("opening", total=None)
+
+        def step(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
+            if what == "inputs" and not console.is_terminal:
+                console.print(f"  {done} of {total} inputs")
+
+        yield step
+
+
+@click.group("fpga")
+def fpga() -> None:
+    """Runs networks on a board at a serial port, and on the simulated one of `make fpga-sim`.
+
+    \b
+    Examples:
+      loas fpga info --port /dev/ttyUSB0
+      loas fpga run models/digits/digits.nir --images 100 --port /dev/ttyUSB0
+      loas fpga load build/digits build/other --port /dev/ttyUSB0
+      loas fpga run build/other --port /dev/ttyUSB0
+      loas fpga list --port /dev/ttyUSB0
+    """
+
+
+@fpga.command()
+@click.option("--out", type=HERE, help="Write it here, as JSON.")
+@port_options
+def info(out: Path | None, **port: Any) -> None:
+    """Prints who answers at a port, and what machine it has.
+
+    \b
+    Example: loas fpga info --port /dev/ttyUSB0
+    """
+    if out:
+        prepare(out)
+    with opened(**port) as device:
+        who, status = device.identity, device.register("STATUS")
+        state = ", ".join(word for bit, word in ((1, "busy"), (2, "done"), (4, "error"), (8, "draining")) if status & bit) or "at rest"
+        value = {**summary(device), "status": status, "layer": device.register("LAYER"), "counters": device.counters()}
+        table = Table(title=f"board {who.board} at {device.bus.name}", show_header=False)
+        for key, text in (
+            ("bitstream", f"0x{who.bitstream:08x}"), ("clock", f"{who.clock_hz / 1e6:g} MHz"),
+            ("serial line", f"{who.baud / 1e6:g} Mbaud, {who.buffer_words} words a request, {who.dropped} damaged requests so far"),
+            ("image memory", f"{who.mem_bytes} bytes"), ("configuration", device.config.name),
+            ("machine", f"{device.config.NUM_TPPES} TPPEs, T = {device.config.T}, {'LAGGY' if device.config.LAGGY else 'FAST'}"),
+            ("status", state),
+        ):  # fmt: skip
+            table.add_row(key, text)
+        console.print(table)
+    if out:
+        write_json(out, value)
+
+
+@fpga.command("load")
+@click.argument("images", type=PATH, nargs=-1, required=True)
+@click.option("--base", type=NUMBER, help="Offset in image memory of the first one; what lies there is replaced.  [default: first room]")
+@port_options
+def load_command(images: tuple[Path, ...], base: int | None, **port: Any) -> None:
+    """Brings IMAGES (.bin or image folders) into the board's memory, beside those that are there, and verifies them.
+
+    \b
+    Example: loas fpga load build/digits build/other --port /dev/ttyUSB0
+    """
+    data = [image_bytes(path) for path in images]
+    with opened(**port) as device, shown() as step:
+        for path, image in zip(images, data, strict=True):
+            begin = time.monotonic()
+            resident = device.load(image, name=str(path), base=base, progress=step)
+            took = time.monotonic() - begin
+            console.print(f"{path}: {len(image)} bytes at 0x{resident.base:x}, verified, {took:.2f} s", markup=False)
+            base = None if base is None else resident.end
+
+
+@fpga.command("list")
+@click.option("--out", type=HERE, help="Write it here, as JSON.")
+@port_options
+def list_command(out: Path | None, **port: Any) -> None:
+    """Lists the images in the board's memory.
+
+    \b
+    Example: loas fpga list --port /dev/ttyUSB0
+    """
+    if out:
+        prepare(out)
+    with opened(**port) as device:
+        there = device.residents()
+        table = Table(title=f"images on {device.identity.board} at {device.bus.name}: {device.identity.mem_bytes} bytes of image memory")
+        for column in ("base", "bytes", "key", "layers", "rows", "configuration"):
+            table.add_column(column, justify="right")
+        for one in there:
+            same = one.config == device.config.image_words
+            table.add_row(f"0x{one.base:x}", str(one.size), f"{one.key:08x}", str(one.layers), str(one.rows),
+                          device.config.name if same else "another")  # fmt: skip
+        console.print(table)
+    if out:
+        write_json(out, {"images": [{"base": one.base, "bytes": one.size, "key": f"{one.key:08x}", "layers": one.layers, "rows": one.rows}
+                                    for one in there]})  # fmt: skip
+
+
+@fpga.command()
+@click.argument("base", type=NUMBER)
+@port_options
+def unload(base: int, **port: Any) -> None:
+    """Gives back the memory of the image at BASE.
+
+    \b
+    Example: loas fpga unload 0x4000 --port /dev/ttyUSB0
+    """
+    with opened(**port) as device:
+        device.unload(base)
+
+
+@fpga.command()
+@port_options
+def reset(**port: Any) -> None:
+    """Ends a run and resets the machine; images stay.
+
+    \b
+    Example: loas fpga reset --port /dev/ttyUSB0
+    """
+    with opened(**port) as device:
+        device.bus.reset()
+        device.soft_reset()
+        console.print(f"board {device.identity.board} at {device.bus.name}: at rest")
+
+
+@fpga.command("run")
+@click.argument("target", type=PATH)
+@click.option("--data", type=PATH, help="IDX, .npz, image or folder, as for `loas run`.  [default of digits.nir: held-out digits]")
+@click.option("--data-array", help="Array of the .npz, e.g. x_test.")
+@click.option("--labels", type=PATH, help="IDX or .npz.")
+@click.option("--labels-array", help="Array of the .npz, e.g. y_test.")
+@click.option("--images", type=click.IntRange(min=1), help="Only the first images.  [default: all]")
+@click.option("--batch", type=click.IntRange(min=1), help="Inputs packed into one image.  [default: what fits the board]")
+@click.option("--compare", "how", type=click.Choice(["all", "last"]), default="all", show_default=True,
+              help="Outputs to read and compare: of all layers, or of the last one.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(0.01, 86400), default=600.0, show_default=True, help="Longest run of an image.")
+@click.option("--base", type=NUMBER, help="Offset in image memory.  [default: first room]")
+@click.option("--keep", is_flag=True, help="Leave the image in memory.")
+@click.option("--out", type=HERE, help="Write the figures here, as JSON.")
+@port_options
+@import_options
+def run_command(target: Path, how: str, batch: int | None, seconds: float, base: int | None, keep: bool, out: Path | None,
+                **given: Any) -> None:  # fmt: skip
+    """Runs TARGET on a board and compares it with the golden model: a model (.nir or .npz), or an image folder of `loas pack`.
+
+    Models are packed for the machine that the board has, in batches that fit its memory.
+
+    \b
+    Examples:
+      loas fpga run models/digits/digits.nir --images 100 --port /dev/ttyUSB0
+      loas fpga run network.npz --data spikes.npz --port /dev/ttyUSB0 --compare last
+      loas fpga run build/image --port /dev/ttyUSB0
+
+    Exit code: 0 all equal, 1 a mismatch, an error of the machine, the board or the line, 2 bad input.
+    """
+    begin = time.perf_counter()
+    if out:
+        prepare(out)
+    data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
+    port = {key: given.pop(key) for key in ("port", "baud", "timeout", "attempts", "name", "bitstream")}
+    with opened(**port) as device:
+        imported, labels = None, None
+        if target.is_dir():
+            for key, value in data.items():
+                if value is not None:
+                    raise LoasError(f"--{key.replace('_', '-')} {value} is not legal: {target} is an image folder, with its inputs in it")
+            image = image_bytes(target)
+            device.check_image(image, str(target))
+            work = board.from_folder(target, device.config)
+        elif target.suffix == ".nir":
+            imported = load(target, console, config=None, **given)
+            if data["data"] is None:
+                from scripts.demo import digits
+
+                if "split" not in imported.sidecar:
+                    raise LoasError(f"--data is missing: the sidecar of {target} names no held-out images")
+                x, labels = digits(imported, data["images"] or 20)
+                spikes = imported.encode(x)
+            else:
+                x, labels = labelled(imported, data)
+                spikes = machine_input(imported, x)
+            work = board.Work(imported.network, spikes, len(spikes) // len(x))
+        else:
+            if data["data"] is None:
+                raise LoasError(f"--data is missing: {target} is no image folder, which alone has its inputs in it")
+            network, spikes = load_network(target), load_spikes(data["data"])
+            check_inputs(network, spikes, f"{data['data']}: spikes")
+            work = board.Work(network, spikes, network.input_shape()[1] or 1)
+            work.spikes = spikes[: work.rows * data["images"]] if data["images"] else spikes
+        with shown() as step:
+            outcome = board.run(device, work, how=how, batch=batch, seconds=seconds, keep=keep, base=base, progress=step)
+        job, report = outcome.job, outcome.job.report
+        assert report is not None
+        console.print(layer_table(work.network, report, device.config))
+        more = board.facts_of(device, outcome, work.inputs)
+        figures = {**facts(work.network, job, device.config, 0, begin), **more, "compare": how, "simulator": None, "memory_latency": None}
+    console.print(
+        f"{report.compared} spikes and values compared, {report.mismatches} mismatches; {job.result.cycles} cycles, "
+        f"{more['cycles_per_input']} an input: {more['inputs_per_second']} inputs a second at {more['clock_hz'] / 1e6:g} MHz\n"
+        f"{outcome.batches} images loaded in {outcome.load_seconds:.1f} s, run in {job.result.wall_seconds:.1f} s, read in "
+        f"{outcome.read_seconds:.1f} s; {more['retries']} repeated requests", markup=False,
+    )  # fmt: skip
+    readout = work.network.layers[-1].readout
+    chosen = decisions(imported.stages[-1], report.outputs[-1]) if imported else report.outputs[-1].argmax(axis=1) if readout else None
+    if chosen is not None:
+        verdict(chosen, labels, figures)
+    if out:
+        write_json(out, figures)
+    if report.mismatches:
+        for text in report.first:
+            console.print("mismatch: " + text, markup=False)
+        sys.exit(1)
+
+
+def verdict(chosen: Any, labels: Any, figures: dict[str, Any]) -> None:
+    """Prints the decisions, or how many are right."""
+    figures["decisions"] = chosen.tolist()
+    if labels is None:
+        shown_ones = ", ".join(map(str, chosen[:20])) + (", ..." if len(chosen) > 20 else "")
+        console.print(f"decisions: {shown_ones}", markup=False)
+        return
+    right = int((chosen == labels).sum())
+    figures |= {"images": len(chosen), "correct": right, "accuracy": right / len(chosen)}
+    console.print(f"{right} of {len(chosen)} right, accuracy {right / len(chosen):.2%}", markup=False)
