@@ -195,12 +195,13 @@ class Device:
         self.bus.write(self.identity.mem_base + base, data)
 
     def _send(self, base: int, data: bytes, similar: bool, progress: Progress | None) -> None:
-        """Sends all blocks, the first one last."""
-        blocks = [*range(BLOCK, len(data), BLOCK), 0]
-        for number, at in enumerate(blocks):
-            self._block(base, at, data[at : at + BLOCK], similar and at > 0)
+        """Sends all blocks; the header, which makes an image of them, in one request at the end."""
+        for at in range(0, len(data), BLOCK):
+            start = max(at, HEADER_BYTES)
+            self._block(base, start, data[start : at + BLOCK], similar)
             if progress:
-                progress("loading", min((number + 1) * BLOCK, len(data)), len(data))
+                progress("loading", min(at + BLOCK, len(data)), len(data))
+        self._write(base, data[:HEADER_BYTES])
 
     def _block(self, base: int, at: int, block: bytes, look: bool) -> None:
         """Sends a block, if it is not there."""

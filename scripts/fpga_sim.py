@@ -51,6 +51,7 @@ class Board:
 
 
 BOARDS = {
+    "ulx3s": Board("loas_ulx3s_tb", "ulx3s", ("verif/rtl/loas_ulx3s_tb.v", "verif/rtl/loas_pty.v", "fpga/ulx3s/*.v", "fpga/sim/*.v")),
     "small": Board("loas_board_tb", "tiny", ("verif/rtl/loas_board_tb.v", "verif/rtl/loas_pty.v")),
 }
 
@@ -139,7 +140,8 @@ def powered(program: Path) -> Iterator[str]:
             try:
                 yield os.ttyname(slave)
                 if process.poll() is not None:
-                    raise SimulationError(f"{program.name} ended with code {process.returncode}")
+                    assert process.stderr is not None
+                    raise SimulationError(f"{program.name} ended by itself: {process.stderr.read(2000).decode(errors='replace').strip()}")
             finally:
                 process.kill()
     finally:
@@ -148,7 +150,7 @@ def powered(program: Path) -> Iterator[str]:
 
 
 @click.command()
-@click.option("--board", "which", type=click.Choice(list(BOARDS)), default="small", show_default=True, help="Which board.")
+@click.option("--board", "which", type=click.Choice(list(BOARDS)), default="ulx3s", show_default=True, help="Which board.")
 @click.option("--config", "name", help="Named configuration of spec/configs.toml.  [default: the board's]")
 @click.option("--images", type=click.IntRange(min=1), default=20, show_default=True, help="Held-out digits to classify.")
 @click.option("--network", type=click.Path(dir_okay=False, path_type=Path), default=ROOT / "models/digits/digits.nir",
