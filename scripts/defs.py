@@ -1,7 +1,8 @@
 """Generates what stands in spec/ for Verilog and docs/.
 
 rtl/loas_defs.vh and docs/registers.md come from spec/registers.toml and spec/image.toml; fpga/rtl/loas_host_defs.vh and the tables of
-docs/host-link.md from spec/host_link.toml. `python -m scripts.defs` writes the files; `python -m scripts.defs --check` writes nothing and exits 1 when one is stale.
+docs/host-link.md from spec/host_link.toml.
+`python -m scripts.defs` writes the files; `python -m scripts.defs --check` writes nothing and exits 1 when one is stale.
 """
 from __future__ import annotations
 

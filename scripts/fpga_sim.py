@@ -126,8 +126,8 @@ def _die_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def powered(program: Path) -> Iterator[str]:
-    """Runs a simulated board; the value is the name of its serial port.
+def powered(program: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Runs a simulated board; the value is the name of its serial port, and the simulator.
 
     Raises:
         SimulationError: The simulator ended by itself.
@@ -138,15 +138,26 @@ def powered(program: Path) -> Iterator[str]:
         os.set_blocking(master, False)
         with subprocess.Popen([str(program)], stdin=master, stdout=master, stderr=subprocess.PIPE, preexec_fn=_die_with_parent) as process:
             try:
-                yield os.ttyname(slave)
+                yield os.ttyname(slave), process
                 if process.poll() is not None:
                     assert process.stderr is not None
-                    raise SimulationError(f"{program.name} ended by itself: {process.stderr.read(2000).decode(errors='replace').strip()}")
+                    said = process.stderr.read(2000).decode(errors="replace").strip()
+                    raise SimulationError(f"{program.name} ended by itself: {said or 'no message'}")
             finally:
                 process.kill()
     finally:
         os.close(slave)
         os.close(master)
+
+
+def drive(board: subprocess.Popen[bytes], command: list[str]) -> int:
+    """Runs the driver until it ends, or the board does; returns its exit code."""
+    with subprocess.Popen([sys.executable, "-m", "scripts.loas", *command], cwd=ROOT) as driver:
+        while driver.poll() is None:
+            if board.poll() is not None:
+                driver.kill()
+            time.sleep(0.05)
+    return driver.returncode
 
 
 @click.command()
@@ -173,7 +184,7 @@ def main(which: str, name: str | None, images: int, network: Path, out: Path, se
         sys.exit(2)
     try:
         program = build(board, cfg, click.echo)
-        with powered(program) as port:
+        with powered(program) as (port, process):
             click.echo(f"simulated board at {port}: {CLK_HZ / 1e6:g} MHz, {BAUD / 1e6:g} Mbaud (simulated)")
             if serve:
                 while True:
@@ -181,7 +192,7 @@ def main(which: str, name: str | None, images: int, network: Path, out: Path, se
             command = ["fpga", "run", str(network), "--port", port, "--baud", str(BAUD), "--timeout", "60", "--images", str(images),
                        "--out", str(out)]  # fmt: skip
             click.echo("loas " + " ".join(command))
-            code = subprocess.run([sys.executable, "-m", "scripts.loas", *command], cwd=ROOT, check=False).returncode
+            code = drive(process, command)
     except SimulationError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(1)

@@ -122,8 +122,9 @@ async def commands(dut: Any, off: float) -> None:
     assert await tb.ask("PING") == b""
     words = struct.unpack(f"<{len(IDENTITY)}I", await tb.ask("IDENTIFY"))
     who = {name: words[word] for name, word in IDENTITY.items()}
-    assert who == {"magic": MAGIC, "version": VERSION, "board": 0x54534554, "bitstream": 0x12345678, "clock_hz": int(dut.CLK_HZ.value),
-                   "baud": int(dut.BAUD.value), "mem_base": MEM, "mem_bytes": 4 * WORDS, "buffer_words": tb.words, "dropped": 0}  # fmt: skip
+    rates = {"clock_hz": int(dut.CLK_HZ.value), "baud": int(dut.BAUD.value)}
+    assert who == {"magic": MAGIC, "version": VERSION, "board": 0x54534554, "bitstream": 0x12345678, **rates, "mem_base": MEM,
+                   "mem_bytes": 4 * WORDS, "buffer_words": tb.words, "dropped": 0}  # fmt: skip
     for _ in range(int(os.environ["LOAS_JOBS"])):
         word, count = tb.piece()
         await tb.write(word, random.randbytes(4 * count))
@@ -150,7 +151,8 @@ async def refused(dut: Any) -> None:
                                ("FILL", (0, 2, 4)), ("WRITE", (0, 1))):  # fmt: skip
             for size in sizes:
                 await tb.ask(command, *[MEM, 1, 1, 1][:size], status="BAD_LENGTH")
-        for command, more in (("READ", (1,)), ("CRC", (1,)), ("FILL", (1, 5)), ("WRITE", (5,))):
+        one: tuple[tuple[str, tuple[int, ...]], ...] = (("READ", (1,)), ("CRC", (1,)), ("FILL", (1, 5)), ("WRITE", (5,)))
+        for command, more in one:
             await tb.ask(command, MEM + random.randint(1, 3), *more, status="BAD_ADDRESS")
         for command, counts in (("READ", (0, tb.words + 1, 1 << 31)), ("CRC", (0, 1 << 24)), ("FILL", (0, 1 << 24, 1 << 31))):
             for count in counts:
@@ -166,7 +168,8 @@ async def bus_errors(dut: Any) -> None:
     await tb.start()
     for _ in range(3):
         for base, status in ((4 * random.randint(1, 1000), "SLVERR"), (0x80000000 + 4 * random.randrange(1 << 20), "DECERR")):
-            for command, more in (("READ", (3,)), ("CRC", (3,)), ("FILL", (3, 9)), ("WRITE", (1, 2, 3))):
+            each: tuple[tuple[str, tuple[int, ...]], ...] = (("READ", (3,)), ("CRC", (3,)), ("FILL", (3, 9)), ("WRITE", (1, 2, 3)))
+            for command, more in each:
                 assert struct.unpack("<I", await tb.ask(command, base, *more, status=status)) == (base,), command
         last = random.randint(1, min(4, tb.words - 1))  # an error behind some good words: these are done
         data = random.randbytes(4 * (last + 1))
@@ -176,7 +179,8 @@ async def bus_errors(dut: Any) -> None:
         await tb.check()
         dut.hang.value = 1
         address = MEM + 4 * random.randrange(WORDS)
-        command, more = random.choice([("READ", (1,)), ("CRC", (1,)), ("FILL", (1, 9)), ("WRITE", (1,))])
+        hung: list[tuple[str, tuple[int, ...]]] = [("READ", (1,)), ("CRC", (1,)), ("FILL", (1, 9)), ("WRITE", (1,))]
+        command, more = random.choice(hung)
         for _ in range(2):
             got = await tb.ask(command, address, *more, status="BUS_TIMEOUT")
             assert struct.unpack("<I", got) == (address,)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""``loas fpga`` against a board in Python: results, exit codes, and what it says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from golden.config import load
+from host import link as host_link
+from host.fake_board import FakeBoard
+from host.test_driver import network, spikes
+from scripts.loas import main
+
+TINY = load("tiny")
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch) -> FakeBoard:
+    """What is at the port `fake`; closing it does nothing, so that commands follow each other."""
+    fake = FakeBoard(TINY)
+    monkeypatch.setattr(host_link, "SerialTransport", lambda port, baud: fake)
+    return fake
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, ["fpga", *(str(a) for a in arguments), "--port", "fake", "--timeout", "0.01", "--attempts", "2"])
+
+
+def packed(folder: Path, seed: int, inputs: int, rows: int, config: str = "tiny") -> Path:
+    network(seed).save(folder / f"net{seed}.npz")
+    np.savez(folder / f"in{inputs}.npz", spikes=spikes(inputs, rows))
+    out = folder / f"image{seed}-{inputs}"
+    given = [folder / f"net{seed}.npz", folder / f"in{inputs}.npz", out]
+    result = CliRunner().invoke(main, ["pack", *map(str, given), "--config", config])
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_model_in_batches(board: FakeBoard, tmp_path: Path) -> None:
+    packed(tmp_path, 1, 7, 9)
+    out = tmp_path / "result.json"
+    for how in ("all", "last"):
+        starts = board.starts
+        result = run("run", tmp_path / "net1.npz", "--data", tmp_path / "in7.npz", "--batch", 4, "--compare", how, "--out", out)
+        assert result.exit_code == 0, result.output
+        assert board.starts - starts == 3
+        figures = json.loads(out.read_text())
+        assert figures["mismatches"] == 0
+        assert figures["compared"] == (9 * 30 * 4 + 9 * 5 if how == "all" else 9 * 5)
+        assert (figures["inputs"], figures["batches"], figures["board"]) == (9, 3, "FAKE")
+        golden = network(1).run(spikes(7, 9), 4)[-1]
+        assert figures["decisions"] == golden.argmax(axis=1).tolist()
+        assert figures["inputs_per_second"] == pytest.approx(50e6 * 9 / figures["cycles"], abs=0.1)
+    assert "no images" in run("list").output or re.search(r"│ +0x", run("list").output) is None, "the image was not unloaded"
+
+
+def test_mismatch_is_exit_code_1(board: FakeBoard, tmp_path: Path) -> None:
+    folder = packed(tmp_path, 1, 7, 3)
+    with np.load(folder / "golden" / "outputs.npz") as arrays:
+        changed = {key: arrays[key].copy() for key in arrays.files}
+    changed["layer0"][1, 2, 3] ^= 1
+    np.savez_compressed(folder / "golden" / "outputs.npz", **changed)
+    result = run("run", folder)
+    assert result.exit_code == 1
+    assert "layer 0 (layer0), row 1, neuron 2, t 3: expected" in result.output
+
+
+def test_networks_are_swapped(board: FakeBoard, tmp_path: Path) -> None:
+    first, second = packed(tmp_path, 1, 7, 3), packed(tmp_path, 2, 8, 4)
+    result = run("load", first, second)
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "list.json"
+    assert run("list", "--out", out).exit_code == 0
+    there = json.loads(out.read_text())["images"]
+    assert [one["bytes"] for one in there] == [(folder / "image.bin").stat().st_size for folder in (first, second)]
+    for folder in (second, first, second):
+        result = run("run", folder, "--keep")
+        assert result.exit_code == 0, result.output
+    assert run("unload", hex(there[0]["base"])).exit_code == 0
+    assert run("unload", hex(there[0]["base"])).exit_code == 1
+    assert run("reset").exit_code == 0
+    result = run("info", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert json.loads(out.read_text())["config"] == "tiny"
+
+
+def test_bad_input_is_exit_code_2(board: FakeBoard, tmp_path: Path) -> None:
+    folder = packed(tmp_path, 1, 7, 3)
+    other = packed(tmp_path, 2, 7, 3, "paper")
+    for arguments, text in (
+        (("run", other), "was packed for another machine: .*CHUNK_W = 128, the board's machine .tiny. has 32.*pack it with --config tiny"),
+        (("load", other), "was packed for another machine"),
+        (("run", folder, "--images", 3), "--images 3 is not legal"),
+        (("run", tmp_path / "net1.npz"), "--data is missing"),
+        (("run", tmp_path / "none"), "none"),
+        (("load", tmp_path / "none.bin"), "cannot be read"),
+        (("run", folder, "--out", tmp_path), "is a directory"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 2, (arguments, result.output)
+        assert re.search(text, result.output), (arguments, result.output)
+    (folder / "image.bin").write_bytes((folder / "image.bin").read_bytes()[:-32])
+    result = run("load", folder)
+    assert result.exit_code == 2
+    assert "truncated" in result.output
+    assert board.starts == 0
+
+
+def test_board_that_fails_is_exit_code_1(board: FakeBoard, tmp_path: Path) -> None:
+    folder = packed(tmp_path, 1, 7, 3)
+    result = run("info", "--bitstream", "0x1234")
+    assert result.exit_code == 1
+    assert "bitstream c0ffee01 is not legal: must be 00001234" in result.output
+    board.busy_forever = True
+    result = run("run", folder, "--seconds", 0.02)
+    assert result.exit_code == 1
+    assert "no end after 0.02 s" in result.output
+    assert run("run", folder).exit_code == 0, "the board is usable"
+    board.gone = True
+    result = run("run", folder)
+    assert result.exit_code == 1
+    assert "the port is gone" in result.output
+
+
+def test_port_that_is_not_there(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["fpga", "info", "--port", str(tmp_path / "ttyNONE")])
+    assert result.exit_code == 1
+    assert re.search("ttyNONE: cannot be opened: .*is the board connected", result.output)
+    for command in ("run", "load", "list", "info", "unload", "reset"):
+        result = CliRunner().invoke(main, ["fpga", command, "--help"])
+        assert result.exit_code == 0
+        assert "Example" in result.output
