@@ -14,7 +14,7 @@ export OBJCACHE := ccache
 unexport MAKEFLAGS MFLAGS MAKELEVEL
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system demo test lint regress waves mutants bench speed area nets mnist fpga fpga-proof defs clean distclean
+.PHONY: help setup system demo test lint regress waves mutants bench speed area nets mnist fpga fpga-proof fpga-sim defs clean distclean
 
 help: ## this text
 	@echo 'LoAS - spiking neural network accelerator.  Targets (each may be run first):'
@@ -87,6 +87,9 @@ area: setup ## area and delay by Yosys for ECP5 and OSU's 0.18 um cells (an hour
 
 nets: setup ## layers of AlexNet and VGG16 with recorded spikes (synthetic where absent), RTL against golden model; NETS="--network resnet19" for others
 	$(PY) -m scripts.nets $(NETS)
+
+fpga-sim: setup ## the ULX3S, whole, in Verilator behind a pseudo-terminal: the driver of real boards classifies digits; FPGA_SIM="--images 5" for fewer
+	$(PY) -m scripts.fpga_sim $(FPGA_SIM)
 
 MNIST ?= ../shared/data/mnist.npz
 mnist: setup ## all 10 000 test images of MNIST through the RTL (half an hour); MNIST=file.npz with x_test, y_test

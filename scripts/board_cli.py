@@ -20,7 +20,8 @@ from golden.errors import LoasError
 from golden.network import check_inputs, load_network, load_spikes
 from host.device import Device, summary
 from host.errors import BoardError
-from host.link import BAUD, Link
+from host.link import BAUD
+from host.open import open_bus
 from scripts import board
 from scripts.execute import facts, layer_table, prepare, write_json
 from scripts.importer.data import machine_input
@@ -49,7 +50,7 @@ class Number(click.ParamType[int]):
 
 NUMBER = Number()
 PORT = (
-    click.option("--port", required=True, help="Serial port of the board, e.g. /dev/ttyUSB0."),
+    click.option("--port", required=True, help="Serial port, e.g. /dev/ttyUSB0; on a Zynq pynq:loas.bit."),
     click.option("--baud", type=click.IntRange(1200, 50_000_000), default=BAUD, show_default=True, help="What the bitstream was made for."),
     click.option("--timeout", type=click.FloatRange(0.01, 3600), default=1.0, show_default=True, help="Seconds to wait for an answer."),
     click.option("--attempts", type=click.IntRange(1, 100), default=5, show_default=True, help="How often a request is sent."),
@@ -69,7 +70,7 @@ def port_options(command: Command) -> Command:
 def opened(port: str, baud: int, timeout: float, attempts: int, name: str | None, bitstream: int | None) -> Iterator[Device]:
     """A board at a port; what goes wrong with it is one line on standard error and exit code 1."""
     try:
-        link = Link.open(port, baud, timeout=timeout, attempts=attempts)
+        link = open_bus(port, baud, timeout=timeout, attempts=attempts)
         try:
             yield Device(link, board=name, bitstream=bitstream)
         finally:
