@@ -59,7 +59,8 @@ BOARDS = {
 def sources(board: Board) -> list[Path]:
     """All files that a build reads."""
     every = [path for folder in ("rtl", "fpga/rtl") for kind in ("*.v", "*.vh") for path in sorted((ROOT / folder).rglob(kind))]
-    return [*every, *(path for pattern in board.sources for path in sorted(ROOT.glob(pattern)))]
+    settings = [ROOT / "verif" / "rtl" / f"{name}.vlt" for name in ("loas_tb", "chains")]
+    return [*settings, *every, *(path for pattern in board.sources for path in sorted(ROOT.glob(pattern)))]
 
 
 def bitstream_number(cfg: Config, files: list[Path]) -> int:
@@ -106,7 +107,7 @@ def build(board: Board, cfg: Config, say: Callable[[str], None] | None = None) -
         number = bitstream_number(cfg, files)
         command = ["verilator", *FLAGS, *(f"-G{k}={v}" for k, v in parameters.items()), f"-GBITSTREAM_ID={number}",
                    f"-I{ROOT / 'rtl'}", f"-I{ROOT / 'fpga' / 'rtl'}", "--top-module", board.top, "--Mdir", str(mdir), "-o", board.top,
-                   *(str(path) for path in files if path.suffix == ".v")]  # fmt: skip
+                   *(str(path) for path in files if path.suffix in (".v", ".vlt"))]  # fmt: skip
         if not shutil.which("ccache"):
             os.environ.pop("OBJCACHE", None)
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=folder)

@@ -177,10 +177,10 @@ def test_batches_and_the_command(port: str, tmp_path: Path) -> None:
     """Trained digits through the command line, as a process of its own that knows nothing of a simulation."""
     out = tmp_path / "result.json"
     command = ["fpga", "run", str(ROOT / "models/digits/digits.nir"), "--port", port, "--baud", str(BAUD), "--timeout", str(WAIT),
-               "--images", "2", "--batch", "1", "--out", str(out)]  # fmt: skip
+               "--images", "1", "--out", str(out)]  # fmt: skip
     done = subprocess.run([sys.executable, "-m", "scripts.loas", *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 of 2 right" in done.stdout
+    assert "1 of 1 right" in done.stdout
     assert ", 0 mismatches" in done.stdout
     with Device(Link.open(port, BAUD, timeout=WAIT)) as device:
         net, spikes, _ = job(8, 5)

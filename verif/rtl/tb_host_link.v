@@ -25,6 +25,8 @@ module tb_host_link #(
     output wire [31:0] writes
 );
 
+    localparam integer INDEX_W = $clog2(WORDS);
+
     wire [31:0] awaddr;
     wire        awvalid;
     wire        awready;
@@ -120,7 +122,7 @@ module tb_host_link #(
             bresp  <= response(aw_addr_reg);
             if (response(aw_addr_reg) == 2'b00) begin
                 writes_reg <= writes_reg + 32'd1;
-                if (aw_addr_reg[30]) mem[aw_addr_reg[27:2]] <= w_data_reg;
+                if (aw_addr_reg[30]) mem[aw_addr_reg[INDEX_W+1:2]] <= w_data_reg;
                 else count_reg <= count_reg + 32'd1;
             end
         end
@@ -136,7 +138,7 @@ module tb_host_link #(
         if (ar_reg && !rvalid && chance_reg[4] && !hang) begin
             rvalid <= 1'b1;
             rresp  <= response(ar_addr_reg);
-            rdata  <= response(ar_addr_reg) != 2'b00 ? 32'hDEADBEEF : ar_addr_reg[30] ? mem[ar_addr_reg[27:2]] : count_reg;
+            rdata  <= response(ar_addr_reg) != 2'b00 ? 32'hDEADBEEF : ar_addr_reg[30] ? mem[ar_addr_reg[INDEX_W+1:2]] : count_reg;
         end
         if (rvalid && rready) begin
             rvalid <= 1'b0;
