@@ -14,7 +14,7 @@
 module loas_pynq_z2 #(
     parameter integer T           = 4,
     parameter integer NUM_TPPES   = 4,
-    parameter integer CHUNK_W     = 128,
+    parameter integer CHUNK_W     = 64,
     parameter integer WINDOW      = 1,
     parameter integer SLICE_W     = 16,
     parameter integer WEIGHT_W    = 8,
@@ -23,16 +23,16 @@ module loas_pynq_z2 #(
     parameter integer K_MAX       = 4096,
     parameter integer LAGGY       = 1,
     parameter integer FIFO_DEPTH  = 8,
-    parameter integer INDEX_RATE  = 2,
+    parameter integer INDEX_RATE  = 1,
     parameter integer CARRY       = 1,
     parameter integer AXI_W       = 64,
-    parameter integer LINE_W      = 256,
-    parameter integer NUM_BANKS   = 4,
+    parameter integer LINE_W      = 128,
+    parameter integer NUM_BANKS   = 2,
     parameter integer NUM_WAYS    = 4,
     parameter integer NUM_SETS    = 128,
-    parameter integer OUTSTANDING = 8,
+    parameter integer OUTSTANDING = 4,
     parameter integer OUT_ENTRIES = 512,
-    parameter integer NUM_SLOTS   = 16
+    parameter integer NUM_SLOTS   = 8
 ) (
     input  wire               aclk,
     input  wire               aresetn,
