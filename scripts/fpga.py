@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -255,13 +254,19 @@ STAGES = (("Packing", "pack"), ("Running main analytical", "place"), ("simulated
 
 def place_and_route(board: Board, folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
     """nextpnr; leaves the configuration in board.config or board.asc, and returns its report."""
-    shutil.copy(board.constraints, folder / board.constraints.name)
+    constraints = board.constraints.read_text()
+    if board.family == "ecp5":  # else the PLL's frequency would be all that is aimed at
+        constraints += f'FREQUENCY NET "{board.clock}" {board.aim_mhz} MHZ ;\n'
+    (folder / board.constraints.name).write_text(constraints)
     output = {"ecp5": ["--lpf", board.constraints.name, "--textcfg", "board.config"],
               "ice40": ["--pcf", board.constraints.name, "--asc", "board.asc"]}[board.family]  # fmt: skip
 
+    said: list[str] = []
+
     def stage(line: str) -> None:
         for text, name in STAGES:
-            if line.startswith("Info: ") and text in line and not line.startswith("Info:  "):
+            if line.startswith("Info: ") and text in line and not line.startswith("Info:  ") and said[-1:] != [name]:
+                said.append(name)
                 say(f"nextpnr: {name}")
 
     run_tool([f"yowasp-nextpnr-{board.family}", *board.device, "--json", f"{board.top}.json", *output, "--freq", str(board.aim_mhz),
@@ -276,7 +281,7 @@ def fmax(report: Mapping[str, Any], clock: str) -> float:
     Raises:
         BuildError: nextpnr reports no such clock.
     """
-    found = [entry["achieved"] for name, entry in report["fmax"].items() if name.split("$")[-1] == clock]
+    found = [entry["achieved"] for name, entry in report["fmax"].items() if re.split(r"[.$]", name)[-1] == clock]
     if not found:
         raise BuildError(f"nextpnr reports no clock {clock!r}: {', '.join(report['fmax'])}")
     return float(min(found))

@@ -47,6 +47,7 @@ def cells(family: str, used: set[str]) -> str:
     text = "\n".join((SHARE / file).read_text() for file in FAMILIES[family][1])
     modules = {m.group(1): m.group(0) for m in re.finditer(r"^module\s+\\?(\S+?)\s*\(.*?^endmodule", text, re.M | re.S)}
     modules |= {name: (ROOT / "fpga" / "sim" / f"{name}.v").read_text() for name in OURS[family]}
+    defines = text[: re.search(r"^module\b", text, re.M).start()] if family == "ice40" else ""  # type: ignore[union-attr]
     wanted, todo = [], sorted(used)
     while todo:
         name = todo.pop(0)
@@ -58,7 +59,7 @@ def cells(family: str, used: set[str]) -> str:
         body = modules[name]
         todo += [other for other in modules if other != name and re.search(rf"\b{other}\s*(#\s*\(|\w+\s*\()", body)]
     bodies = [re.sub(r"^\s*specify\b.*?\bendspecify\b", "", modules[name], flags=re.M | re.S) for name in wanted]
-    return "`timescale 1ns / 1ps\n" + "\n\n".join(bodies) + "\n"
+    return defines + "`timescale 1ns / 1ps\n" + "\n\n".join(bodies) + "\n"
 
 
 def wrapper(source: str, top: str) -> str:
@@ -85,8 +86,8 @@ def netlist(top: str, parameters: Mapping[str, int], family: str, say: Callable[
     Raises:
         fpga.BuildError: Yosys failed.
     """
-    files = fpga.sources()
-    key = hashlib.sha256(repr((top, sorted(parameters.items()), FAMILIES[family], "1")).encode())
+    files = sorted((ROOT / "rtl").rglob("*.v"))
+    key = hashlib.sha256(repr((top, sorted(parameters.items()), FAMILIES[family])).encode() + Path(__file__).read_bytes())
     for path in [*files, *sorted((ROOT / "rtl").rglob("*.vh")), *(ROOT / "fpga" / "sim" / f"{name}.v" for name in OURS[family])]:
         key.update(path.name.encode() + path.read_bytes())
     folder = BUILD / f"{top}-{family}-{key.hexdigest()[:12]}"
