@@ -63,7 +63,8 @@ module loas_icebreaker #(
         rst_reg <= rst_count_reg != 4'd15;
     end
 
-    wire irq;
+    wire        irq;
+    wire [38:0] unused_sdram;
 
     loas_board #(
         .T(T), .NUM_TPPES(NUM_TPPES), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W),
@@ -75,8 +76,9 @@ module loas_icebreaker #(
         .BITSTREAM_ID(BITSTREAM_ID)
     ) board_inst (
         .clk(clk), .rst(rst_reg), .uart_rxd(uart_rx), .uart_txd(uart_tx), .irq(irq),
-        .sdram_cke(), .sdram_cs_n(), .sdram_ras_n(), .sdram_cas_n(), .sdram_we_n(), .sdram_ba(), .sdram_a(), .sdram_dqm(),
-        .sdram_dq_out(), .sdram_dq_oe(), .sdram_dq_in(16'd0)
+        .sdram_cke(unused_sdram[0]), .sdram_cs_n(unused_sdram[1]), .sdram_ras_n(unused_sdram[2]), .sdram_cas_n(unused_sdram[3]),
+        .sdram_we_n(unused_sdram[4]), .sdram_ba(unused_sdram[6:5]), .sdram_a(unused_sdram[19:7]), .sdram_dqm(unused_sdram[21:20]),
+        .sdram_dq_out(unused_sdram[37:22]), .sdram_dq_oe(unused_sdram[38]), .sdram_dq_in(16'd0)
     );
 
     assign led_green_n = !irq;
