@@ -22,6 +22,7 @@ module loas_ulx3s #(
     parameter integer MEM_W        = 24,
     parameter integer K_MAX        = 2048,
     parameter integer LAGGY        = 1,
+    parameter integer SEQUENTIAL   = 0,
     parameter integer FIFO_DEPTH   = 8,
     parameter integer INDEX_RATE   = 1,
     parameter integer CARRY        = 0,
@@ -97,7 +98,7 @@ module loas_ulx3s #(
 
     loas_board #(
         .T(T), .NUM_TPPES(NUM_TPPES), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W),
-        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY),
+        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL),
         .FIFO_DEPTH(FIFO_DEPTH), .INDEX_RATE(INDEX_RATE), .CARRY(CARRY), .AXI_W(AXI_W), .LINE_W(LINE_W),
         .NUM_BANKS(NUM_BANKS), .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS), .OUTSTANDING(OUTSTANDING), .OUT_ENTRIES(OUT_ENTRIES),
         .NUM_SLOTS(NUM_SLOTS),
