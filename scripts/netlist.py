@@ -101,7 +101,7 @@ def netlist(top: str, parameters: Mapping[str, int], family: str, say: Callable[
         fpga.run_yosys([*fpga.reading(files, top, parameters), f"{FAMILIES[family][0]} -top {top} -run begin:json", "delete t:$scopeinfo",
                         f"rename {top} {top}_gates", "write_verilog -noattr gates.v"], folder, "yosys")  # fmt: skip
         gates = (folder / "gates.v").read_text()
-        used = set(re.findall(r"^  ([A-Z]\w+) (?:#\(|\\?\S+ \()", gates, re.M)) - {"assign"}
+        used = set(re.findall(r"^  ([A-Z]\w+) (?:#\(|\\?\S+\s+\()", gates, re.M)) - {"assign"}
         source = next(path for path in files if path.stem == top).read_text()
         part = out.with_suffix(".part")
         part.write_text("\n".join([wrapper(source, top), "`timescale 1ns / 1ps", gates, cells(family, used)]))
