@@ -11,6 +11,7 @@ from lib.sim import RTL, rtl_sources, verilator_env
 # One line a condition; test_param_check.py does this for the parameters of the machine.
 ILLEGAL: list[tuple[str, dict[str, int], str]] = [
     ("loas_arb_rr", {"N": 0}, "arb_rr_N_must_be_at_least_1"),
+    ("loas_at_most_one", {"W": 0}, "at_most_one_W_must_be_at_least_1"),
     ("loas_compact_slice", {"SLICE_W": 0}, "compact_slice_SLICE_W_and_WORD_W_must_be_at_least_1"),
     ("loas_compact_slice", {"WORD_W": 0}, "compact_slice_SLICE_W_and_WORD_W_must_be_at_least_1"),
     ("loas_fifo", {"W": 0}, "fifo_W_and_DEPTH_must_be_at_least_1"),
