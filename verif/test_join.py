@@ -47,6 +47,11 @@ class Sizes:
         return self.T if self.SEQUENTIAL else 1
 
     @property
+    def places(self) -> int:
+        """Where entries can stand: F2, F3, F4, the finished sum and the stage in front; LAGGY: FIFO and C1; SEQUENTIAL: F5."""
+        return 5 + (self.FIFO_DEPTH + 1 if self.LAGGY else self.SEQUENTIAL)
+
+    @property
     def slots(self) -> int:
         """Weights of a line."""
         return self.LINE_W // (4 if self.WEIGHT_W <= 4 else 8)
@@ -405,8 +410,7 @@ async def fills_up(dut: Any, pace: int) -> None:
     loop, sizes = Loop(dut), Sizes.of(dut)
     chunks = 1 if pace == 1 else sizes.K_MAX // sizes.CHUNK_W
     await loop.reset()
-    # F2, F3, F4, the finished sum and the stage in front; LAGGY: FIFO, and C1 if columns follow each other at once; SEQUENTIAL: F5
-    places = 5 + (sizes.FIFO_DEPTH + (pace == 1) if sizes.LAGGY else sizes.SEQUENTIAL)
+    places = sizes.places - (pace != 1 and bool(sizes.LAGGY))   # C1 fills only if columns follow each other at once
     task = Task([1] * (chunks * sizes.CHUNK_W), [{}] * (places + 4)).build(sizes, chunks)
     sink, events, rows = agents(dut, loop, sizes, [task], chunks)
     masks = next(a for a in loop.agents if isinstance(a, Source) and a.valid is dut.b_valid)
@@ -510,6 +514,93 @@ async def no_weights(dut: Any) -> None:
             lines.queue.extend(todo[number:] if number else todo[:1])
         await loop.until(lambda: len(sink.items) == sum(len(t.sums) for t in tasks), 100)   # noqa: B023
         assert sink.items == [s for t in tasks for s in t.sums] and not events.errors
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def column_a_cycle(dut: Any) -> None:
+    """Columns of one window, each with one match or none, follow each other without a gap, and so do their sums."""
+    loop, sizes = Loop(dut), Sizes.of(dut)
+    for columns in ([{}] * 40, [{0: 1}] * 40):
+        await loop.reset()
+        task = Task([1] * sizes.CHUNK_W, columns).build(sizes, 1)
+        events = await run_tasks(dut, loop, sizes, [task], 1, rows_first=True)
+        busy = [i for i, state in enumerate(events.trace) if state in ("match", "empty")]
+        assert busy[-1] - busy[0] + 1 == len(columns) * sizes.steps, f"{events.trace}"
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def full_with_lines_behind(dut: Any) -> None:
+    """The task's last match stands in any stage, and nobody takes it: the lines behind it must not come before it has gone."""
+    loop, sizes = Loop(dut), Sizes.of(dut)
+    size = sizes.WINDOW * sizes.CHUNK_W
+    # the last timestep, so that SEQUENTIAL too has one entry for a column
+    words = [1 << (sizes.T - 1)] + [0] * (size - 1)
+    for number in range(sizes.places + 3):
+        await loop.reset()
+        columns = [{0: random.choice([-1, 1, 2, 3])} for _ in range(number)]
+        columns.append(dict.fromkeys(range(size), 1))
+        task = Task(words, columns, random.randrange(sizes.slots)).build(sizes, sizes.WINDOW)
+        sink, events, _ = agents(dut, loop, sizes, [task], sizes.WINDOW)
+        gate = [False]
+        sink.allow = lambda: gate[0]   # noqa: B023
+        for _ in range(40 + size * (1 + sizes.SEQUENTIAL) + 4 * sizes.steps * sizes.places):
+            await loop.step()
+        assert events.trace[-1] == ("blocked" if number + 1 >= sizes.places else "idle"), f"{number + 1} columns"
+        gate[0] = True
+        await loop.until(lambda: len(sink.items) == len(task.sums), 40 + 4 * (number + size) * sizes.steps)   # noqa: B023
+        assert sink.items == task.sums and not events.errors
+        assert not any(a.queue for a in loop.agents if isinstance(a, Source)), "a line is left"
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def full_without_weight(dut: Any) -> None:
+    """Where entries are not taken and the match at hand has no weight either, it is the weight that is missing."""
+    loop, sizes = Loop(dut), Sizes.of(dut)
+    words = [1 << (sizes.T - 1)] + [0] * (sizes.CHUNK_W - 1)
+    back = sizes.places - 3   # all but F2, F3 and F4
+    for first in (back - 1, back, back + 1):   # matches in the first line
+        await loop.reset()
+        columns = [{0: random.choice([-1, 1, 2, 3])} for _ in range(first + 6)]
+        task = Task(words, columns, sizes.slots - first).build(sizes, 1)
+        sink, events, _ = agents(dut, loop, sizes, [task], 1)
+        lines = next(a for a in loop.agents if isinstance(a, Source) and a.valid is dut.w_valid)
+        withheld = [lines.queue.pop() for _ in range(len(lines.queue) - 1)]
+        gate = [False]
+        sink.allow = lambda: gate[0]   # noqa: B023
+        for _ in range(40 + sizes.CHUNK_W * (1 + sizes.SEQUENTIAL) + 4 * sizes.steps * sizes.places):
+            await loop.step()
+        assert events.trace[-1] == ("blocked" if first > back else "stall_weight"), f"{first} matches in the first line"
+        lines.queue.extend(reversed(withheld))
+        for _ in range(4 * sizes.steps):
+            await loop.step()
+        assert events.trace[-1] == "blocked"
+        gate[0] = True
+        await loop.until(lambda: len(sink.items) == len(task.sums), 40 + 4 * len(columns) * sizes.steps)   # noqa: B023
+        assert sink.items == task.sums and not events.errors
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def far_apart(dut: Any) -> None:
+    """Columns of one match each, in any chunk, and sums that are taken late: what was read of a chunk must wait for its match."""
+    loop, sizes = Loop(dut), Sizes.of(dut)
+    chunks = sizes.K_MAX // sizes.CHUNK_W
+    for some in (1, chunks):
+        await loop.reset()
+        words = [random.randrange(1, 1 << sizes.T) for _ in range(sizes.CHUNK_W * some)]
+        columns = [{random.randrange(len(words)): random.choice([-1, 1, 2, 3])} for _ in range(60)]
+        await run_tasks(dut, loop, sizes, [Task(words, columns).build(sizes, some)], some, rows_first=True, stall=0.5)
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def far_behind_nothing(dut: Any) -> None:
+    """Behind a task without weights comes one whose first weight is in a later line."""
+    loop, sizes = Loop(dut), Sizes.of(dut)
+    for number in (1, 2, 5):
+        await loop.reset()
+        words = [random.randrange(1, 1 << sizes.T) for _ in range(sizes.CHUNK_W)]
+        columns = [{k: random.choice([-1, 1, 2, 3]) for k in range(4)}]
+        tasks = [Task(words, [{}] * number).build(sizes, 1), Task(words, columns, 2 * sizes.slots + 1).build(sizes, 1)]
+        await run_tasks(dut, loop, sizes, tasks, 1, rows_first=True)
 
 
 async def check_error(dut: Any, loop: Loop, sizes: Sizes, tasks: list[Task], chunks: int, bad: int, chunk: int, after: int) -> None:
