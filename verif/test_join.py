@@ -4,6 +4,7 @@
 come late."""
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from dataclasses import dataclass, field
@@ -557,7 +558,7 @@ async def full_without_weight(dut: Any) -> None:
     """Where entries are not taken and the match at hand has no weight either, it is the weight that is missing."""
     loop, sizes = Loop(dut), Sizes.of(dut)
     words = [1 << (sizes.T - 1)] + [0] * (sizes.CHUNK_W - 1)
-    back = sizes.places - 3   # all but F2, F3 and F4
+    back = sizes.places - 3 - sizes.SEQUENTIAL   # all but F2, F3 and F4; and F5, which is not taken before F4 needs its weight
     for first in (back - 1, back, back + 1):   # matches in the first line
         await loop.reset()
         columns = [{0: random.choice([-1, 1, 2, 3])} for _ in range(first + 6)]
@@ -589,6 +590,18 @@ async def far_apart(dut: Any) -> None:
         words = [random.randrange(1, 1 << sizes.T) for _ in range(sizes.CHUNK_W * some)]
         columns = [{random.randrange(len(words)): random.choice([-1, 1, 2, 3])} for _ in range(60)]
         await run_tasks(dut, loop, sizes, [Task(words, columns).build(sizes, some)], some, rows_first=True, stall=0.5)
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def pairs(dut: Any) -> None:
+    """Two matches anywhere in a window: the one behind the first is the last. All pairs of a small window, some of a wide one."""
+    loop, sizes = Loop(dut), Sizes.of(dut)
+    size = sizes.WINDOW * sizes.CHUNK_W
+    both = list(itertools.combinations(range(size), 2))
+    columns = [dict.fromkeys(pair, 1) for pair in random.sample(both, min(len(both), 120))]
+    task = Task([(1 << sizes.T) - 1] * size, columns).build(sizes, sizes.WINDOW)
+    await loop.reset()
+    await run_tasks(dut, loop, sizes, [task], sizes.WINDOW, rows_first=True)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
@@ -655,6 +668,16 @@ async def wrong_bits(dut: Any) -> None:
         task = Task([0] * len(some.words), some.columns, start, cut=True).build(sizes, chunks)
         task.wrong = (task.end ^ 1 << bit) - task.end
         await check_error(dut, loop, sizes, [task], chunks, 0, task.error, 2)
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
+async def beyond_by_one(dut: Any) -> None:
+    """A weight behind s_end, where one bit alone says so; it is seen in its window, not at the task's end."""
+    loop, sizes = Loop(dut), Sizes.of(dut)
+    for bit in range(1, len(dut.s_end)):
+        columns = [{0: 1}, {}, {}]
+        task = Task([0] * sizes.CHUNK_W, columns, (1 << bit) - 1, cut=True, wrong=-1).build(sizes, 1)
+        await check_error(dut, loop, sizes, [task], 1, 0, 0, 2)
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
