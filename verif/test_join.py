@@ -521,7 +521,8 @@ async def no_weights(dut: Any) -> None:
 async def column_a_cycle(dut: Any) -> None:
     """Columns of one window, each with one match or none, follow each other without a gap, and so do their sums."""
     loop, sizes = Loop(dut), Sizes.of(dut)
-    for columns in ([{}] * 40, [{0: 1}] * 40):
+    some: tuple[list[dict[int, int]], ...] = ([{}] * 40, [{0: 1}] * 40)
+    for columns in some:
         await loop.reset()
         task = Task([1] * sizes.CHUNK_W, columns).build(sizes, 1)
         events = await run_tasks(dut, loop, sizes, [task], 1, rows_first=True)
