@@ -203,6 +203,7 @@ module loas_sdram #(
     end
 
     // ----------------------------------------------------------------------------------------------------------------- the pins
+    reg              cke_reg;   // low until the first reset is over: before, nothing says what is at the other pins
     reg [2:0]        cmd_reg;
     reg [1:0]        ba_reg;
     reg [ROW_W-1:0]  a_reg;
@@ -214,7 +215,7 @@ module loas_sdram #(
     reg [W-1:0]      out_reg;
     reg [W/8-1:0]    out_strb_reg;
 
-    assign sdram_cke    = 1'b1;
+    assign sdram_cke    = cke_reg;
     assign sdram_cs_n   = 1'b0;
     assign {sdram_ras_n, sdram_cas_n, sdram_we_n} = cmd_reg;
     assign sdram_ba     = ba_reg;
@@ -222,6 +223,10 @@ module loas_sdram #(
     assign sdram_dqm    = dqm_reg;
     assign sdram_dq_out = dq_out_reg;
     assign sdram_dq_oe  = dq_oe_reg;
+
+    initial cke_reg = 1'b0;
+
+    always @(posedge clk) cke_reg <= !rst;
 
     wire writing = write || out_left_reg != {BEAT_W{1'b0}};
 

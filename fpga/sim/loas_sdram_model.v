@@ -66,7 +66,7 @@ module loas_sdram_model #(
 
     wire [3:0]        length = mode[2:0] == 3'd0 ? 4'd1 : mode[2:0] == 3'd1 ? 4'd2 : mode[2:0] == 3'd2 ? 4'd4 : 4'd8;
     wire [2:0]        cmd    = {ras_n, cas_n, we_n};
-    wire [FULL_W-1:0] full   = {row[bank], bank, col};
+    reg  [FULL_W-1:0] full;
     integer           k;
 
     assign dq = drive ? out : 16'hzzzz;
@@ -80,7 +80,7 @@ module loas_sdram_model #(
 
     initial begin
         now = 0; ready = 1'b0; mode = 7'd0; open = 4'd0; violations = 0; reads = 0; refreshes = 0; free = 0; first_refresh = 0;
-        left = 4'd0; writing = 1'b0; bank = 2'd0; col = {COL_W{1'b0}}; pipe_valid = 4'd0; drive = 1'b0; out = 16'd0; dqm_old = 2'b11;
+        left = 4'd0; writing = 1'b0; bank = 2'd0; col = {COL_W{1'b0}}; pipe_valid = 4'd0; drive = 1'b0; out = 16'd0; full = 0; dqm_old = 2'b11;
         for (k = 0; k < MEM_WORDS; k = k + 1) mem[k] = k[15:0] ^ 16'h5aa5;   // anything: so that what was not written is no x
         for (k = 0; k < 4; k = k + 1) begin
             row[k] = {ROW_W{1'b0}}; opened[k] = 0; closed[k] = 0; written[k] = 0; pipe_data[k] = 16'd0;
@@ -134,6 +134,7 @@ module loas_sdram_model #(
         for (k = 0; k < 3; k = k + 1) pipe_data[k] = pipe_data[k+1];
         pipe_valid = {1'b0, pipe_valid[3:1]};
         if (left != 4'd0) begin
+            full = {row[bank], bank, col};      // here, and no wire: a wire would follow `bank` and `col` only after this process
             if (writing) begin
                 if (!dqm[0]) mem[full[WORD_W-1:0]][7:0]  = dq[7:0];
                 if (!dqm[1]) mem[full[WORD_W-1:0]][15:8] = dq[15:8];

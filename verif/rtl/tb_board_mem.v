@@ -139,6 +139,7 @@ module tb_board_mem #(
         end else begin : gen_stage
             reg [38:0] pins_reg;
             reg [15:0] dq_in_reg;
+            initial pins_reg = 39'd0;       // as an FPGA's registers come up
             always @(posedge clk) begin
                 pins_reg  <= now;
                 dq_in_reg <= dq;
