@@ -6,8 +6,8 @@
 `default_nettype none
 
 // Every input is free, but for what the contract says: there is a rst before the first task, and cfg_chunks (1 to 4) changes
-// only while there is no task; a word's index is below K_MAX; the words in front of chunk c are at most c * CHUNK_W. Outputs are zero where they
-// mean nothing.
+// only while there is no task; a word's index is below K_MAX; the words in front of chunk c are at most c * CHUNK_W. Outputs are
+// zero where they mean nothing.
 module harness (
     input  wire        clk,
     input  wire        rst,
