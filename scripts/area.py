@@ -347,7 +347,7 @@ def synthesize(point: Point, liberty: Path | None, timeout: float) -> dict[str, 
         raise LoasError(f"{point.name}: not synthesized after {timeout:g} s, see {log}: must be given more by --timeout") from err
     text = log.read_text(encoding="utf-8", errors="replace")
     if done.returncode or "loas_synthesis: complete" not in text:
-        last = [line for line in text.splitlines() if "rror" in line][-1:] or text.splitlines()[-1:] or ["no output"]
+        last = [line for line in text.splitlines() if "error" in line.lower()][-1:] or text.splitlines()[-1:] or ["no output"]
         raise LoasError(f"{point.name}: Yosys failed, see {log}: {last[0]}")
     areas = cell_areas(liberty) if liberty and point.technology == OSU018 else {}
     parts = divide(json.loads(netlist.read_text(encoding="utf-8")), point.kind, point.technology, areas)
