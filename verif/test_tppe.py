@@ -593,5 +593,5 @@ RUNS = [("verilator", v) for v in VARIANTS] + [("icarus", v) for v in ("laggy", 
 def test_tppe(sim: str, variant: str) -> None:
     from lib.sim import run
 
-    joins = {"verilator": 110_000 if variant == "laggy" else 10_000, "icarus": 500}[sim] * (10 if LONG else 1)
+    joins = {"verilator": 110_000 if variant == "laggy" else 4_000, "icarus": 500}[sim] * (10 if LONG else 1)
     run("loas_tppe", "test_tppe", sim, {**TINY, **VARIANTS[variant]}, env={"LOAS_JOINS": str(joins)})
