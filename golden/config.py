@@ -54,6 +54,7 @@ class Config:
     K_MAX: int
     LAGGY: int
     SEQUENTIAL: int
+    DEEP: int
     FIFO_DEPTH: int
     INDEX_RATE: int
     CARRY: int
@@ -166,8 +167,8 @@ class Config:
 
     @property
     def config5(self) -> int:
-        """Register CONFIG5: NUM_BANKS [6:0], NUM_WAYS [14:8], NUM_SETS [31:16]."""
-        return self.NUM_BANKS | self.NUM_WAYS << 8 | self.NUM_SETS << 16
+        """Register CONFIG5: NUM_BANKS [6:0], NUM_WAYS [14:8], DEEP [15], NUM_SETS [31:16]."""
+        return self.NUM_BANKS | self.NUM_WAYS << 8 | self.DEEP << 15 | self.NUM_SETS << 16
 
     @property
     def image_words(self) -> tuple[int, int, int, int]:
@@ -213,6 +214,7 @@ class Config:
              f"a multiple of WINDOW * CHUNK_W = {self.window_w}, {self.window_w} to 65536")  # fmt: skip
         span("LAGGY", 0, 1)
         need("SEQUENTIAL", self.SEQUENTIAL == 0 or (self.SEQUENTIAL == 1 and self.LAGGY == 0), "0 or 1, and 0 with LAGGY = 1")
+        span("DEEP", 0, 1)
         power("FIFO_DEPTH", 2, 64)
         need("INDEX_RATE", self.INDEX_RATE in (0, 1, 2, 4, 8) and self.INDEX_RATE <= self.chunk_bytes, "0, 1, 2, 4 or 8")
         span("CARRY", 0, 1)

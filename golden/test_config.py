@@ -37,7 +37,7 @@ def test_config_words_follow_the_register_map() -> None:
         ("T", 0), ("T", 17), ("NUM_TPPES", 0), ("NUM_TPPES", 65), ("CHUNK_W", 16), ("CHUNK_W", 96),
         ("CHUNK_W", 1024), ("SLICE_W", 2), ("SLICE_W", 12), ("SLICE_W", 64), ("WEIGHT_W", 3), ("WEIGHT_W", 9),
         ("ACC_W", 8), ("ACC_W", 33), ("ACC_W", 32), ("MEM_W", 16), ("MEM_W", 33), ("K_MAX", 0), ("K_MAX", 100),
-        ("K_MAX", 131072), ("LAGGY", 2), ("LAGGY", -1), ("SEQUENTIAL", 1), ("FIFO_DEPTH", 1), ("FIFO_DEPTH", 128), ("AXI_W", 16),
+        ("K_MAX", 131072), ("LAGGY", 2), ("LAGGY", -1), ("SEQUENTIAL", 1), ("DEEP", 2), ("DEEP", -1), ("FIFO_DEPTH", 1), ("FIFO_DEPTH", 128), ("AXI_W", 16),
         ("AXI_W", 48), ("LINE_W", 64), ("LINE_W", 4096), ("NUM_BANKS", 3), ("NUM_BANKS", 128), ("NUM_WAYS", 32),
         ("NUM_SETS", 1), ("OUTSTANDING", 1), ("OUT_ENTRIES", 64), ("OUT_ENTRIES", 131072), ("NUM_SLOTS", 1),
         ("NUM_SLOTS", 256),

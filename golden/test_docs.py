@@ -40,7 +40,7 @@ def test_configurations_ends_each_range_where_the_check_does() -> None:
     page = (DOCS / "configurations.md").read_text(encoding="utf-8")
     widest = load("paper").override(MEM_W=32, CHUNK_W=512, WINDOW=1, LINE_W=2048, OUT_ENTRIES=65536)
     ends = re.findall(r"^\| `([A-Z_]+)` \|[^|]* to (\d+)", page, re.M)
-    assert len(ends) == len(PARAMETERS) - 4  # LAGGY, SEQUENTIAL, CARRY and WINDOW have none
+    assert len(ends) == len(PARAMETERS) - 5  # LAGGY, SEQUENTIAL, DEEP, CARRY and WINDOW have none
     for name, end in ends:
         widest.override(**{name: int(end)})
         for beyond in (int(end) + 1, 2 * int(end)):

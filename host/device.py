@@ -385,7 +385,7 @@ def config_of(words: list[int], name: str) -> Config:
             CHUNK_W=c1 & 0x3FF, LINE_W=c1 >> 10 & 0xFFF, ACC_W=c1 >> 22 & 63, K_MAX=c2 & 0x1FFFF, MEM_W=c2 >> 17 & 63,
             OUT_ENTRIES=c3 & 0x1FFFF, NUM_SLOTS=c3 >> 17 & 255, AXI_W=c4 & 0x7FF, OUTSTANDING=c4 >> 11 & 127, NUM_TPPES=c4 >> 18 & 127,
             LAGGY=c4 >> 25 & 1, CARRY=c4 >> 26 & 1, INDEX_RATE=c4 >> 27 & 15, SEQUENTIAL=c4 >> 31, NUM_BANKS=c5 & 127,
-            NUM_WAYS=c5 >> 8 & 127, NUM_SETS=c5 >> 16, FIFO_DEPTH=8,
+            NUM_WAYS=c5 >> 8 & 127, DEEP=c5 >> 15 & 1, NUM_SETS=c5 >> 16, FIFO_DEPTH=8,
         ).check()  # fmt: skip
     except configs.ConfigError as err:
         shown = ", ".join(f"{word:#010x}" for word in words)

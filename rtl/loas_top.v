@@ -23,6 +23,7 @@ module loas_top #(
     parameter integer K_MAX       = 8192, // longest fiber: row buffers of every TPPE, FIFOs of the compressor
     parameter integer LAGGY       = 1,    // 1: speculation and a laggy prefix sum over A; 0: two fast prefix sums
     parameter integer SEQUENTIAL  = 0,    // 1: timesteps one after the other: SparTen-SNN, to compare with; LAGGY must be 0
+    parameter integer DEEP        = 0,    // 1: more pipeline stages, for the slow wires of an FPGA
     parameter integer FIFO_DEPTH  = 8,    // match position and weight FIFOs of a TPPE
     parameter integer INDEX_RATE  = 4,    // bytes of index code decoded a cycle in every TPPE; 0: bitmasks only
     parameter integer CARRY       = 1,    // 1: membranes are carried between chunks of timesteps: a multiplier and 64 words a TPPE
@@ -107,7 +108,7 @@ module loas_top #(
     localparam [31:0]  CONFIG3   = OUT_ENTRIES | (NUM_SLOTS << 17);
     localparam [31:0]  CONFIG4   = AXI_W | (OUTSTANDING << 11) | (NUM_TPPES << 18) | (LAGGY << 25) | (CARRY << 26) | (INDEX_RATE << 27)
                                  | (SEQUENTIAL << 31);
-    localparam [31:0]  CONFIG5   = NUM_BANKS | (NUM_WAYS << 8) | (NUM_SETS << 16);
+    localparam [31:0]  CONFIG5   = NUM_BANKS | (NUM_WAYS << 8) | (DEEP << 15) | (NUM_SETS << 16);
 
     loas_param_check #(
         .T(T),
@@ -121,6 +122,7 @@ module loas_top #(
         .K_MAX(K_MAX),
         .LAGGY(LAGGY),
         .SEQUENTIAL(SEQUENTIAL),
+        .DEEP(DEEP),
         .FIFO_DEPTH(FIFO_DEPTH),
         .INDEX_RATE(INDEX_RATE),
         .CARRY(CARRY),
@@ -564,6 +566,7 @@ module loas_top #(
                 .K_MAX(K_MAX),
                 .LAGGY(LAGGY),
                 .SEQUENTIAL(SEQUENTIAL),
+                .DEEP(DEEP),
                 .FIFO_DEPTH(FIFO_DEPTH),
                 .LINE_W(LINE_W),
                 .OUT_ENTRIES(OUT_ENTRIES),

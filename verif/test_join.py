@@ -31,6 +31,7 @@ class Sizes:
     K_MAX: int
     LAGGY: int
     SEQUENTIAL: int
+    DEEP: int
     FIFO_DEPTH: int
     LINE_W: int
 
@@ -49,8 +50,9 @@ class Sizes:
 
     @property
     def places(self) -> int:
-        """Where entries can stand: F2, F3, F4, the finished sum and the stage in front; LAGGY: FIFO and C1; SEQUENTIAL: F5."""
-        return 5 + (self.FIFO_DEPTH + 1 if self.LAGGY else self.SEQUENTIAL)
+        """Where entries can stand: F2, F3, F4, the finished sum and the stage in front; LAGGY: FIFO and C1; SEQUENTIAL: F5; DEEP: two
+        between F3 and F4."""
+        return 5 + 2 * self.DEEP + (self.FIFO_DEPTH + 1 if self.LAGGY else self.SEQUENTIAL)
 
     @property
     def slots(self) -> int:
@@ -501,7 +503,8 @@ async def no_weights(dut: Any) -> None:
     loop, sizes = Loop(dut), Sizes.of(dut)
     words = [1] + [0] * (sizes.CHUNK_W - 1)
     first = sizes.slots - 1   # the second weight is in another line
-    for columns, sums in (([[{0: 1}] * 5], 1), ([[{0: 1, 1: 1}], [{0: 1}] * 3], 0)):
+    more = 2 * sizes.DEEP   # entries that find room in front of the one that waits
+    for columns, sums in (([[{0: 1}] * (5 + more)], 1), ([[{0: 1, 1: 1}], [{0: 1}] * (3 + more)], 0)):
         await loop.reset()
         tasks = [Task(words, c, first).build(sizes, 1) for c in columns]
         sink, events, _ = agents(dut, loop, sizes, tasks, 1)
@@ -559,7 +562,7 @@ async def full_without_weight(dut: Any) -> None:
     """Where entries are not taken and the match at hand has no weight either, it is the weight that is missing."""
     loop, sizes = Loop(dut), Sizes.of(dut)
     words = [1 << (sizes.T - 1)] + [0] * (sizes.CHUNK_W - 1)
-    back = sizes.places - 3 - sizes.SEQUENTIAL   # all but F2, F3 and F4; and F5, which is not taken before F4 needs its weight
+    back = sizes.places - 3 - 2 * sizes.DEEP - sizes.SEQUENTIAL   # all but F2, F3 and F4; and F5, which is not taken before F4 needs its weight
     for first in (back - 1, back, back + 1):   # matches in the first line
         await loop.reset()
         columns = [{0: random.choice([-1, 1, 2, 3])} for _ in range(first + 6)]
@@ -702,17 +705,17 @@ async def reset_in_task(dut: Any) -> None:
 LONG = os.environ.get("LOAS_LONG") == "1"
 SMALL = {
     "T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "K_MAX": 128, "LAGGY": 1, "SEQUENTIAL": 0,
-    "FIFO_DEPTH": 4, "LINE_W": 128,
+    "DEEP": 0, "FIFO_DEPTH": 4, "LINE_W": 128,
 }  # fmt: skip
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
     "fast": {"LAGGY": 0},
     "chunk": {"WINDOW": 1, "K_MAX": 96},
-    "wide": {"WINDOW": 4},
+    "wide": {"WINDOW": 4, "DEEP": 1},
     "sparten": {"LAGGY": 0, "SEQUENTIAL": 1, "T": 3, "WINDOW": 1, "K_MAX": 64},
     "sparten wide": {"LAGGY": 0, "SEQUENTIAL": 1},
     "sparten narrow": {"T": 3, "LAGGY": 0, "SEQUENTIAL": 1, "WINDOW": 1, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 96},
-    "narrow": {"T": 2, "WINDOW": 1, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 32, "FIFO_DEPTH": 2},
+    "narrow": {"T": 2, "WINDOW": 1, "SLICE_W": 32, "WEIGHT_W": 4, "ACC_W": 12, "K_MAX": 32, "FIFO_DEPTH": 2, "DEEP": 1},
 }
 
 

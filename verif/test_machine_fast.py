@@ -24,7 +24,7 @@ VARIANTS: dict[str, dict[str, int]] = {
     "sparten": {"LAGGY": 0, "SEQUENTIAL": 1},
     "T16": {"T": 16, "NUM_TPPES": 3, "CHUNK_W": 64, "SLICE_W": 16, "AXI_W": 64, "WINDOW": 4, "INDEX_RATE": 8},
     "narrow": {"T": 1, "NUM_TPPES": 1, "WINDOW": 1, "WEIGHT_W": 4, "ACC_W": 12, "MEM_W": 16, "FIFO_DEPTH": 2, "OUTSTANDING": 2,
-               "INDEX_RATE": 1},
+               "INDEX_RATE": 1, "DEEP": 1},
 }
 
 

@@ -568,15 +568,15 @@ async def random_joins(dut: Any) -> None:
 
 LONG = os.environ.get("LOAS_LONG") == "1"
 TINY = {"T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "MEM_W": 24, "K_MAX": 512, "LAGGY": 1,
-        "SEQUENTIAL": 0, "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, "INDEX_RATE": 4, "CARRY": 1}  # fmt: skip
+        "SEQUENTIAL": 0, "DEEP": 0, "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, "INDEX_RATE": 4, "CARRY": 1}  # fmt: skip
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
     "chunk": {"WINDOW": 1},
-    "fast": {"LAGGY": 0, "WINDOW": 4, "LINE_W": 128, "INDEX_RATE": 1},
+    "fast": {"LAGGY": 0, "WINDOW": 4, "LINE_W": 128, "INDEX_RATE": 1, "DEEP": 1},
     "T16": {"T": 16, "CHUNK_W": 64, "WINDOW": 1, "SLICE_W": 4, "K_MAX": 192, "WEIGHT_W": 4, "MEM_W": 32, "OUT_ENTRIES": 128,
             "FIFO_DEPTH": 2, "INDEX_RATE": 8},
     "T1": {"T": 1, "WINDOW": 1, "SLICE_W": 32, "K_MAX": 32, "WEIGHT_W": 5, "ACC_W": 9, "MEM_W": 10, "OUT_ENTRIES": 64, "NUM_SLOTS": 2,
-           "CARRY": 0, "INDEX_RATE": 0},
+           "CARRY": 0, "INDEX_RATE": 0, "DEEP": 1},
     "T3 fast": {"T": 3, "CHUNK_W": 128, "WINDOW": 1, "SLICE_W": 64, "K_MAX": 640, "LAGGY": 0, "ACC_W": 15, "OUT_ENTRIES": 64},
     "sparten": {"LAGGY": 0, "SEQUENTIAL": 1, "LINE_W": 128},
     "sparten T1": {"T": 1, "LAGGY": 0, "SEQUENTIAL": 1, "WINDOW": 1, "SLICE_W": 32, "K_MAX": 32, "WEIGHT_W": 4, "ACC_W": 9,

@@ -21,6 +21,7 @@ module loas_icebreaker #(
     parameter integer K_MAX        = 128,
     parameter integer LAGGY        = 0,
     parameter integer SEQUENTIAL   = 0,
+    parameter integer DEEP         = 0,
     parameter integer FIFO_DEPTH   = 2,
     parameter integer INDEX_RATE   = 0,
     parameter integer CARRY        = 0,
@@ -69,7 +70,7 @@ module loas_icebreaker #(
 
     loas_board #(
         .T(T), .NUM_TPPES(NUM_TPPES), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W),
-        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL),
+        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL), .DEEP(DEEP),
         .FIFO_DEPTH(FIFO_DEPTH), .INDEX_RATE(INDEX_RATE), .CARRY(CARRY), .AXI_W(AXI_W), .LINE_W(LINE_W),
         .NUM_BANKS(NUM_BANKS), .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS), .OUTSTANDING(OUTSTANDING), .OUT_ENTRIES(OUT_ENTRIES),
         .NUM_SLOTS(NUM_SLOTS),

@@ -23,6 +23,7 @@ module loas_ulx3s #(
     parameter integer K_MAX        = 2048,
     parameter integer LAGGY        = 1,
     parameter integer SEQUENTIAL   = 0,
+    parameter integer DEEP         = 0,
     parameter integer FIFO_DEPTH   = 8,
     parameter integer INDEX_RATE   = 1,
     parameter integer CARRY        = 0,
@@ -64,7 +65,8 @@ module loas_ulx3s #(
     localparam integer SECOND_W = $clog2(CLK_HZ);
     localparam [31:0]  BOARD_ID = "ULX3";
 
-    wire clk, clk_late, locked;
+    (* keep *) wire clk;          // its name is asked for in board.toml
+    wire clk_late, locked;
 
     loas_ulx3s_pll #(.FEEDBACK(CLK_HZ / 25_000_000), .DIVIDER(600_000_000 / CLK_HZ)) pll_inst (.clk_25mhz(clk_25mhz), .clk(clk), .clk_late(clk_late), .locked(locked));
 
@@ -98,7 +100,7 @@ module loas_ulx3s #(
 
     loas_board #(
         .T(T), .NUM_TPPES(NUM_TPPES), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W),
-        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL),
+        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL), .DEEP(DEEP),
         .FIFO_DEPTH(FIFO_DEPTH), .INDEX_RATE(INDEX_RATE), .CARRY(CARRY), .AXI_W(AXI_W), .LINE_W(LINE_W),
         .NUM_BANKS(NUM_BANKS), .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS), .OUTSTANDING(OUTSTANDING), .OUT_ENTRIES(OUT_ENTRIES),
         .NUM_SLOTS(NUM_SLOTS),

@@ -19,6 +19,7 @@ module loas_param_check #(
     parameter integer K_MAX       = 8192,
     parameter integer LAGGY       = 1,
     parameter integer SEQUENTIAL  = 0,
+    parameter integer DEEP        = 0,
     parameter integer FIFO_DEPTH  = 8,
     parameter integer INDEX_RATE  = 4,
     parameter integer CARRY       = 1,
@@ -65,6 +66,9 @@ module loas_param_check #(
         end
         if ((SEQUENTIAL != 0 && SEQUENTIAL != 1) || (SEQUENTIAL != 0 && LAGGY != 0)) begin : gen_sequential
             loas_rule_SEQUENTIAL_must_be_0_or_1_and_0_with_LAGGY rule_inst ();
+        end
+        if (DEEP != 0 && DEEP != 1) begin : gen_deep
+            loas_rule_DEEP_must_be_0_or_1 rule_inst ();
         end
         if (FIFO_DEPTH < 2 || FIFO_DEPTH > 64 || (FIFO_DEPTH & (FIFO_DEPTH - 1)) != 0) begin : gen_fifo_depth
             loas_rule_FIFO_DEPTH_must_be_a_power_of_two_2_to_64 rule_inst ();

@@ -19,7 +19,8 @@
 // of weights that is behind the last match is left while the match before still moves, so going on to the next is free.
 // Exactly one of ev_* is high in each cycle: what the issue slot did, or why it could not. ev_blocked: entries are not taken.
 //
-// Stages: F0 reads A's window; F1 meets B's; F2 issues a match a cycle; F3 prefix sum; F4 picks the weight.
+// Stages: F0 reads A's window; F1 meets B's; F2 issues a match a cycle; F3 prefix sum; F4 picks the weight. With DEEP a skid buffer
+// between F3 and F4, so that neither the prefix sum meets the line of weights, nor a wait for it the front, in the same cycle.
 // Edges: more or fewer weights than s_end says, or a b_last that does not fit s_cols, raise err, a level, and the stream has no
 // meaning from there on.
 module loas_join #(
@@ -29,6 +30,7 @@ module loas_join #(
     parameter integer WEIGHT_W = 8,
     parameter integer K_MAX    = 8192,
     parameter integer LAGGY    = 1,
+    parameter integer DEEP     = 0,     // 1: more stages, for the slow wires of an FPGA
     parameter integer LINE_W   = 1024,
     parameter integer POS_W    = 25,    // counts weights of a task, from the start of its first line, and one bit more
     parameter integer LOC_W    = 13
@@ -227,6 +229,7 @@ module loas_join #(
     localparam integer SUM_W  = OFFSET_W + WINDOW_B + 1;
     wire [WINDOW:0]             earlier;
     wire [SUM_W*(WINDOW+1)-1:0] sum;
+    wire [OFFSET_W*WINDOW-1:0]  ones;     // weights of each chunk
     wire [PICK_W*(WINDOW+1)-1:0] pick;
     wire [1:0]                  chunk_in;     // place of the chunk in the window
     wire [2*(WINDOW+1)-1:0]     chunk_chain;
@@ -241,13 +244,22 @@ module loas_join #(
             wire                any;
             wire [PLACE_W-1:0]  place;
             wire [CHUNK_W-1:0]  onehot;
-            wire [OFFSET_W-1:0] ones;
             wire                mine = any && !earlier[c];
             wire [PICK_W-1:0]   here = {sum[SUM_W*c +: SUM_W], f2_b_reg[CHUNK_W*c +: CHUNK_W], f2_a_reg[CHUNK_W*c +: CHUNK_W], place};
             loas_prio_enc #(.W(CHUNK_W)) match_inst (.in(f2_left_reg[CHUNK_W*c +: CHUNK_W]), .any(any), .index(place), .onehot(onehot));
-            loas_popcount #(.W(CHUNK_W)) ones_inst  (.in(f2_b_reg[CHUNK_W*c +: CHUNK_W]), .count(ones));
+            if (DEEP != 0) begin : gen_early
+                reg  [OFFSET_W-1:0] ones_reg;
+                wire [OFFSET_W-1:0] count;
+                loas_popcount #(.W(CHUNK_W)) ones_inst (.in(b_data[CHUNK_W*c +: CHUNK_W]), .count(count));
+                always @(posedge clk) begin
+                    if (f1_fire) ones_reg <= count;
+                end
+                assign ones[OFFSET_W*c +: OFFSET_W] = ones_reg;
+            end else begin : gen_late
+                loas_popcount #(.W(CHUNK_W)) ones_inst (.in(f2_b_reg[CHUNK_W*c +: CHUNK_W]), .count(ones[OFFSET_W*c +: OFFSET_W]));
+            end
             assign earlier[c+1]                    = earlier[c] || any;
-            assign sum[SUM_W*(c+1) +: SUM_W]       = sum[SUM_W*c +: SUM_W] + {{(SUM_W-OFFSET_W){1'b0}}, ones};
+            assign sum[SUM_W*(c+1) +: SUM_W]       = sum[SUM_W*c +: SUM_W] + {{(SUM_W-OFFSET_W){1'b0}}, ones[OFFSET_W*c +: OFFSET_W]};
             assign pick[PICK_W*(c+1) +: PICK_W]    = pick[PICK_W*c +: PICK_W] | (here & {PICK_W{mine}});
             assign chunk_chain[2*(c+1) +: 2]       = chunk_chain[2*c +: 2] | (HERE & {2{mine}});
             assign f2_rest[CHUNK_W*c +: CHUNK_W]   = f2_left_reg[CHUNK_W*c +: CHUNK_W] & ~(onehot & {CHUNK_W{mine}});
@@ -309,15 +321,15 @@ module loas_join #(
     reg [CHUNK_W-1:0] f3_b_reg;
     reg [POS_W-1:0]   f3_pos_reg;
 
-    wire f3_fire;
+    wire f3_fire, f3_leave;
     wire f2_issue = f2_send && f3_ready;
     wire [OFFSET_W-1:0] f3_offset;
     wire [OFFSET_W-1:0] unused_total;
     wire [POS_W-1:0]    f3_weight = f3_pos_reg + {{(POS_W-OFFSET_W){1'b0}}, f3_offset};
     wire [LOC_W-1:0]    f3_loc;
 
-    assign f3_fire  = f3_valid_reg && f4_ready;
-    assign f3_ready = !f3_valid_reg || f4_ready;
+    assign f3_fire  = f3_valid_reg && f3_leave;
+    assign f3_ready = !f3_valid_reg || f3_leave;
 
     loas_prefix_fast #(.W(CHUNK_W)) prefix_b_inst (
         .mask(f3_b_reg), .pos(f3_place_reg), .offset(f3_offset), .total(unused_total)
@@ -389,6 +401,30 @@ module loas_join #(
     endgenerate
 
     // ---------------------------------------------------------------------------------------------------- F4: the weight
+    // what enters
+    localparam integer IN_W = 5 + LOC_W + POS_W;
+    wire             in_valid, in_fire;
+    wire             in_match, in_col_last, in_task_last, in_weights, in_bank;
+    wire [LOC_W-1:0] in_loc;
+    wire [POS_W-1:0] in_weight;
+    wire [IN_W-1:0]  f3_out = {f3_match_reg, f3_col_last_reg, f3_task_last_reg, f3_weights_reg, f3_bank_reg, f3_loc, f3_weight};
+
+    assign in_fire = in_valid && f4_ready;
+
+    generate
+        if (DEEP != 0) begin : gen_cut
+            loas_skid #(.W(IN_W)) cut_inst (
+                .clk(clk), .rst(rst), .s_valid(f3_valid_reg), .s_ready(f3_leave), .s_data(f3_out),
+                .m_valid(in_valid), .m_ready(f4_ready),
+                .m_data({in_match, in_col_last, in_task_last, in_weights, in_bank, in_loc, in_weight})
+            );
+        end else begin : gen_no_cut
+            assign in_valid = f3_valid_reg;
+            assign f3_leave = f4_ready;
+            assign {in_match, in_col_last, in_task_last, in_weights, in_bank, in_loc, in_weight} = f3_out;
+        end
+    endgenerate
+
     reg                    f4_valid_reg;
     reg                    f4_match_reg;
     reg                    f4_col_last_reg;
@@ -404,31 +440,31 @@ module loas_join #(
     // afterwards: a match goes out alone, and what remains is an end without a match.
     wire f4_rest = f4_task_last_reg && f4_weights_reg && !(w_valid && w_last);
     wire f4_part = f4_match_reg && f4_rest;
-    wire f3_far  = f3_match_reg && f3_weight[POS_W-1:SLOT_B] != line_reg;
+    wire in_far  = in_match && in_weight[POS_W-1:SLOT_B] != line_reg;
     wire f4_far  = f4_match_reg && f4_line_reg != line_reg;
     wire f4_go   = f4_valid_reg && (f4_match_reg ? w_valid && !f4_far : !f4_rest);
     wire f4_fire = f4_go && e_ready && !f4_part;
     wire f4_end  = f4_fire && f4_task_last_reg;
     // an entry that moves in asks for its line in advance, unless the one that leaves was the last of its task
-    wire ahead   = f3_fire ? f3_far && !f4_end : f4_valid_reg && (f4_far || (!f4_match_reg && f4_rest));
+    wire ahead   = in_fire ? in_far && !f4_end : f4_valid_reg && (f4_far || (!f4_match_reg && f4_rest));
 
     assign f4_ready = !f4_valid_reg || f4_fire;
     assign w_ready  = (f4_end && f4_weights_reg) || ahead;
 
     always @(posedge clk) begin
-        if (f3_fire) begin
-            f4_match_reg     <= f3_match_reg;
-            f4_col_last_reg  <= f3_col_last_reg;
-            f4_task_last_reg <= f3_task_last_reg;
-            f4_weights_reg   <= f3_weights_reg;
-            f4_bank_reg      <= f3_bank_reg;
-            f4_loc_reg       <= f3_loc;
-            f4_line_reg      <= f3_weight[POS_W-1:SLOT_B];
-            f4_slot_reg      <= f3_weight[SLOT_B-1:0];
+        if (in_fire) begin
+            f4_match_reg     <= in_match;
+            f4_col_last_reg  <= in_col_last;
+            f4_task_last_reg <= in_task_last;
+            f4_weights_reg   <= in_weights;
+            f4_bank_reg      <= in_bank;
+            f4_loc_reg       <= in_loc;
+            f4_line_reg      <= in_weight[POS_W-1:SLOT_B];
+            f4_slot_reg      <= in_weight[SLOT_B-1:0];
         end else if (f4_go && e_ready) begin
             f4_match_reg <= 1'b0;
         end
-        f4_valid_reg <= f3_fire || (f4_valid_reg && !f4_fire);
+        f4_valid_reg <= in_fire || (f4_valid_reg && !f4_fire);
         if (f4_end) line_reg <= {(POS_W-SLOT_B){1'b0}};
         else if (w_valid && w_ready) line_reg <= line_reg + 1'b1;
         if (rst) begin

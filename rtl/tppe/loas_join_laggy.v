@@ -24,6 +24,7 @@ module loas_join_laggy #(
     parameter integer ACC_W      = 16,
     parameter integer K_MAX      = 8192,
     parameter integer FIFO_DEPTH = 8,    // of each FIFO
+    parameter integer DEEP       = 0,    // 1: for the slow wires of an FPGA, see m_sum
     parameter integer LOC_W      = 13
 ) (
     input  wire                          clk,
@@ -164,7 +165,8 @@ module loas_join_laggy #(
 
     reg               m_valid_reg;
     reg               m_last_reg;
-    reg [T*ACC_W-1:0] m_sum_reg;
+    reg [T*ACC_W-1:0] m_sum_reg;     // DEEP: the corrections, which m_pseudo_reg becomes the sums with behind the register
+    reg [ACC_W-1:0]   m_pseudo_reg;
     reg [T*ACC_W-1:0] fix_reg;       // correction accumulators
 
     wire c2_end = c2_valid_reg && c2_col_last_reg;
@@ -182,24 +184,26 @@ module loas_join_laggy #(
                                  + (off ? {{(ACC_W-WEIGHT_W){c2_weight_reg[WEIGHT_W-1]}}, c2_weight_reg} : {ACC_W{1'b0}});
             always @(posedge clk) begin
                 if (c2_go) fix_reg[t*ACC_W +: ACC_W] <= c2_col_last_reg ? {ACC_W{1'b0}} : sum;
-                if (done) m_sum_reg[t*ACC_W +: ACC_W] <= c2_pseudo_reg - sum;
+                if (done) m_sum_reg[t*ACC_W +: ACC_W] <= DEEP != 0 ? sum : c2_pseudo_reg - sum;
                 if (rst) fix_reg[t*ACC_W +: ACC_W] <= {ACC_W{1'b0}};
             end
+            assign m_sum[t*ACC_W +: ACC_W] = DEEP != 0 ? m_pseudo_reg - m_sum_reg[t*ACC_W +: ACC_W] : m_sum_reg[t*ACC_W +: ACC_W];
         end
     endgenerate
 
     always @(posedge clk) begin
-        if (done) m_last_reg <= c2_task_last_reg;
+        if (done) begin
+            m_last_reg   <= c2_task_last_reg;
+            m_pseudo_reg <= c2_pseudo_reg;
+        end
         m_valid_reg <= done || (m_valid_reg && !m_ready);
         if (rst) m_valid_reg <= 1'b0;
     end
 
     assign m_valid = m_valid_reg;
     assign m_last  = m_last_reg;
-    assign m_sum   = m_sum_reg;
-
     // match and weight FIFO are in step
-    wire unused_ok = &{1'b0, weight_ready, weight_valid};
+    wire unused_ok = &{1'b0, weight_ready, weight_valid, m_pseudo_reg};
 
 endmodule
 

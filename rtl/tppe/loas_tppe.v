@@ -34,11 +34,12 @@ module loas_tppe #(
     parameter integer K_MAX       = 8192,   // RAM for two rows: 2 * K_MAX * (1 + word) bits and their prefix sums
     parameter integer LAGGY       = 1,
     parameter integer SEQUENTIAL  = 0,      // 1: SparTen-SNN in place of the inner join (docs/sparten.md); LAGGY must be 0
+    parameter integer DEEP        = 0,      // 1: more pipeline stages, for the slow wires of an FPGA
     parameter integer FIFO_DEPTH  = 8,
     parameter integer LINE_W      = 1024,   // seven line buffers of this width
     parameter integer OUT_ENTRIES = 2048,
     parameter integer NUM_SLOTS   = 64,
-    parameter integer INDEX_RATE  = 4,      // index code: bytes decoded a cycle; 0: bitmasks only; below 2 a skid buffer, see below
+    parameter integer INDEX_RATE  = 4,      // index code: bytes decoded a cycle; 0: bitmasks only
     parameter integer CARRY       = 1       // 1: membranes are read
 ) (
     input  wire                           clk,
@@ -265,35 +266,54 @@ module loas_tppe #(
     wire        scout_valid;
     wire [31:0] scout_addr;
 
-    reg        rd_valid_reg;
-    reg        rd_fetch_reg;
-    reg [31:0] rd_addr_reg;
-    reg [PORTS-1:0] rd_owner_reg;    // one-hot
-    reg [PORTS-1:0] rsp_owner_reg;
+    wire [PORTS-1:0] rd_owner;        // one-hot
+    reg  [PORTS-1:0] rsp_owner_reg;
+    wire             port_free;
 
-    wire port_free = !rd_valid_reg || rd_ready;
+    wire        ask      = |req_valid || fetch_valid || scout_valid;
+    wire        ask_hint = ~|req_valid;
+    wire [31:0] ask_addr = ({32{ask_hint}} & (scout_valid ? scout_addr : fetch_addr)) | ({32{grant[0]}} & req_addr[31:0])
+                         | ({32{grant[1]}} & req_addr[63:32])   | ({32{grant[2]}} & req_addr[95:64])
+                         | ({32{grant[3]}} & req_addr[127:96])  | ({32{grant[4]}} & req_addr[159:128]);
 
     assign req_ready = port_free ? grant : {PORTS{1'b0}};
-    assign rd_valid  = rd_valid_reg;
-    assign rd_addr   = rd_addr_reg;
-    assign rd_keep   = rd_owner_reg[ROW];
-    assign rd_fetch  = rd_fetch_reg;
+    assign rd_keep   = rd_owner[ROW];
     assign rsp       = rsp_valid ? rsp_owner_reg : {PORTS{1'b0}};
 
     loas_arb_rr #(.N(PORTS)) port_inst (.clk(clk), .rst(rst), .req(req_valid), .advance(port_free), .grant(grant));
 
-    always @(posedge clk) begin
-        if (port_free) begin
-            rd_valid_reg <= |req_valid || fetch_valid || scout_valid;
-            rd_fetch_reg <= ~|req_valid;
-            rd_owner_reg <= grant;
-            rd_addr_reg  <= ({32{~|req_valid}} & (scout_valid ? scout_addr : fetch_addr)) | ({32{grant[0]}} & req_addr[31:0])
-                          | ({32{grant[1]}} & req_addr[63:32])   | ({32{grant[2]}} & req_addr[95:64])
-                          | ({32{grant[3]}} & req_addr[127:96])  | ({32{grant[4]}} & req_addr[159:128]);
+    generate
+        if (DEEP != 0) begin : gen_port_cut
+            // the cache's answer comes late in the cycle
+            loas_skid #(.W(33 + PORTS)) ask_inst (
+                .clk(clk), .rst(rst), .s_valid(ask), .s_ready(port_free), .s_data({ask_hint, grant, ask_addr}),
+                .m_valid(rd_valid), .m_ready(rd_ready), .m_data({rd_fetch, rd_owner, rd_addr})
+            );
+        end else begin : gen_port
+            reg             valid_reg;
+            reg             fetch_reg;
+            reg [PORTS-1:0] owner_reg;
+            reg [31:0]      addr_reg;
+            assign port_free = !valid_reg || rd_ready;
+            assign rd_valid  = valid_reg;
+            assign rd_fetch  = fetch_reg;
+            assign rd_owner  = owner_reg;
+            assign rd_addr   = addr_reg;
+            always @(posedge clk) begin
+                if (port_free) begin
+                    valid_reg <= ask;
+                    fetch_reg <= ask_hint;
+                    owner_reg <= grant;
+                    addr_reg  <= ask_addr;
+                end
+                if (rst) valid_reg <= 1'b0;
+            end
         end
+    endgenerate
+
+    always @(posedge clk) begin
         // the response comes in the cycle after the acceptance
-        if (rd_valid_reg && rd_ready) rsp_owner_reg <= rd_owner_reg;
-        if (rst) rd_valid_reg <= 1'b0;
+        if (rd_valid && rd_ready) rsp_owner_reg <= rd_owner;
     end
 
     // ---------------------------------------------------------------------------------------------------------- the row
@@ -564,13 +584,12 @@ module loas_tppe #(
         .m_valid(weight_valid), .m_ready(weight_ready), .m_data(weight_data), .m_last(weight_last)
     );
 
-    // The join is ready when its matches are found to be over, and streams and decoder of a small machine, whose clock an FPGA's
-    // slow wires bound, are not to wait for that in the same cycle: windows then pass a skid buffer, a cycle once a task.
+    // The join is ready when its matches are found to be over; with DEEP streams and decoder do not wait for that in the same cycle.
     wire            join_b_valid, join_b_ready, join_b_last;
     wire [WIDE-1:0] join_b_data;
 
     generate
-        if (INDEX_RATE <= 1) begin : gen_cut
+        if (DEEP != 0) begin : gen_cut
             loas_skid #(.W(WIDE + 1)) cut_inst (
                 .clk(clk), .rst(rst),
                 .s_valid(mask_valid), .s_ready(mask_ready), .s_data({mask_last, mask_data}),
@@ -592,9 +611,9 @@ module loas_tppe #(
     wire             huge  = nnz_reg[31:POS_W-1] != {(33-POS_W){1'b0}};
     wire [POS_W-1:0] stop  = huge ? {POS_W{1'b1}} : start + nnz_reg[POS_W-1:0];
 
-    wire               col_valid, col_ready, col_last;
+    wire               end_valid, end_ready, end_last;      // a column's sums
     wire               row_wait;
-    wire [T*ACC_W-1:0] col_sum;
+    wire [T*ACC_W-1:0] end_sum;
 
     generate
         if (SEQUENTIAL != 0) begin : gen_sequential
@@ -628,10 +647,10 @@ module loas_tppe #(
                 .w_ready         (weight_ready),
                 .w_data          (weight_data),
                 .w_last          (weight_last),
-                .m_valid         (col_valid),
-                .m_ready         (col_ready),
-                .m_sum           (col_sum),
-                .m_last          (col_last),
+                .m_valid         (end_valid),
+                .m_ready         (end_ready),
+                .m_sum           (end_sum),
+                .m_last          (end_last),
                 .err             (err_join),
                 .err_bank        (err_join_bank),
                 .ev_match        (ev_match),
@@ -656,7 +675,7 @@ module loas_tppe #(
 
             loas_join #(
                 .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY),
-                .LINE_W(LINE_W), .POS_W(POS_W), .LOC_W(LOC_W)
+                .DEEP(DEEP), .LINE_W(LINE_W), .POS_W(POS_W), .LOC_W(LOC_W)
             ) join_inst (
                 .clk             (clk),
                 .rst             (rst),
@@ -705,7 +724,7 @@ module loas_tppe #(
             if (LAGGY != 0) begin : gen_laggy
                 loas_join_laggy #(
                     .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
-                    .FIFO_DEPTH(FIFO_DEPTH), .LOC_W(LOC_W)
+                    .FIFO_DEPTH(FIFO_DEPTH), .DEEP(DEEP), .LOC_W(LOC_W)
                 ) back_inst (
                     .clk           (clk),
                     .rst           (rst),
@@ -726,10 +745,10 @@ module loas_tppe #(
                     .word_rd_bank  (word_rd_bank),
                     .word_rd_index (word_rd_index),
                     .word_rd_data  (word_rd_data),
-                    .m_valid       (col_valid),
-                    .m_ready       (col_ready),
-                    .m_sum         (col_sum),
-                    .m_last        (col_last),
+                    .m_valid       (end_valid),
+                    .m_ready       (end_ready),
+                    .m_sum         (end_sum),
+                    .m_last        (end_last),
                     .ev_wait       (row_wait),
                     .ev_correction (ev_correction)
                 );
@@ -749,10 +768,10 @@ module loas_tppe #(
                     .word_rd_bank  (word_rd_bank),
                     .word_rd_index (word_rd_index),
                     .word_rd_data  (word_rd_data),
-                    .m_valid       (col_valid),
-                    .m_ready       (col_ready),
-                    .m_sum         (col_sum),
-                    .m_last        (col_last)
+                    .m_valid       (end_valid),
+                    .m_ready       (end_ready),
+                    .m_sum         (end_sum),
+                    .m_last        (end_last)
                 );
                 assign base_rd_en    = mask_rd_en;
                 assign base_rd_bank  = mask_rd_bank;
@@ -767,6 +786,23 @@ module loas_tppe #(
     endgenerate
 
     // --------------------------------------------------------------------------------------- sums meet their records
+    wire               col_valid, col_ready, col_last;
+    wire [T*ACC_W-1:0] col_sum;
+
+    generate
+        if (DEEP != 0) begin : gen_sum_cut
+            loas_skid #(.W(T*ACC_W + 1)) sum_inst (
+                .clk(clk), .rst(rst), .s_valid(end_valid), .s_ready(end_ready), .s_data({end_last, end_sum}),
+                .m_valid(col_valid), .m_ready(col_ready), .m_data({col_last, col_sum})
+            );
+        end else begin : gen_no_sum_cut
+            assign col_valid = end_valid;
+            assign end_ready = col_ready;
+            assign col_last  = end_last;
+            assign col_sum   = end_sum;
+        end
+    endgenerate
+
     wire known = params_valid && (state_valid || !cfg_carry_in);
 
     assign sum_valid     = col_valid && known;

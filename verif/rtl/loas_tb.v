@@ -23,6 +23,7 @@ module loas_tb #(
     parameter integer K_MAX       = 512,    // longest fiber
     parameter integer LAGGY       = 1,      // 1: speculation, 0: two fast prefix sums
     parameter integer SEQUENTIAL  = 0,      // 1: SparTen-SNN
+    parameter integer DEEP        = 0,      // 1: more pipeline stages, for the slow wires of an FPGA
     parameter integer FIFO_DEPTH  = 8,      // match FIFOs
     parameter integer INDEX_RATE  = 4,
     parameter integer CARRY       = 1,
@@ -86,6 +87,7 @@ module loas_tb #(
         .K_MAX(K_MAX),
         .LAGGY(LAGGY),
         .SEQUENTIAL(SEQUENTIAL),
+        .DEEP(DEEP),
         .FIFO_DEPTH(FIFO_DEPTH),
         .INDEX_RATE(INDEX_RATE),
         .CARRY(CARRY),

@@ -15,6 +15,7 @@ module tb_join #(
     parameter integer K_MAX      = 64,
     parameter integer LAGGY      = 1,
     parameter integer SEQUENTIAL = 0,
+    parameter integer DEEP       = 0,
     parameter integer FIFO_DEPTH = 4,
     parameter integer LINE_W     = 128,
     parameter integer CHUNK_AW   = K_MAX > CHUNK_W ? $clog2(K_MAX / CHUNK_W) : 1,
@@ -160,8 +161,8 @@ module tb_join #(
             );
 
             loas_join #(
-                .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .LINE_W(LINE_W),
-                .POS_W(POS_W), .LOC_W(LOC_W)
+                .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .DEEP(DEEP),
+                .LINE_W(LINE_W), .POS_W(POS_W), .LOC_W(LOC_W)
             ) front_inst (
                 .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
                 .s_valid(s_valid), .s_ready(s_ready), .s_cols(s_cols), .s_start(s_start), .s_end(s_end),
@@ -180,7 +181,7 @@ module tb_join #(
             if (LAGGY != 0) begin : gen_laggy
                 loas_join_laggy #(
                     .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
-                    .FIFO_DEPTH(FIFO_DEPTH), .LOC_W(LOC_W)
+                    .FIFO_DEPTH(FIFO_DEPTH), .DEEP(DEEP), .LOC_W(LOC_W)
                 ) back_inst (
                     .clk(clk), .rst(rst),
                     .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match), .s_col_last(e_col_last),
