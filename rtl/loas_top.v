@@ -788,7 +788,8 @@ module loas_top #(
         .NUM_BANKS(NUM_BANKS),
         .NUM_WAYS(NUM_WAYS),
         .NUM_SETS(NUM_SETS),
-        .OUTSTANDING(OUTSTANDING)
+        .OUTSTANDING(OUTSTANDING),
+        .DEEP(DEEP)
     ) cache_inst (
         .clk            (clk),
         .rst            (core_rst),

@@ -8,7 +8,7 @@
 // Problem: NUM_PORTS requesters read fibers of A and B through one memory port; many want the same line at once.
 // Contract of a port: rd_valid and rd_addr/keep/fetch hold until rd_ready, which is high in the cycle of acceptance only.
 //   A read is accepted when its line is here; the response comes in the next cycle, so responses are in order.
-//   A fetch is accepted when its line is here or on its way, and has no response.
+//   A fetch is accepted when its line is here or on its way, with DEEP when it was looked up (it is a hint), and has no response.
 //   A hit takes 2 cycles from rd_valid to rd_ready, then 1 to the data: one line per 2 cycles and port. Ports that ask
 //   for the same line in the same cycle share one look-up. Bits of rd_addr below the line are ignored.
 // How a miss waits: the port sleeps, so that it costs its bank nothing, and holds a claim on the way that its line
@@ -26,7 +26,8 @@ module loas_fiber_cache #(
     parameter integer NUM_BANKS   = 16,    // look-ups a cycle
     parameter integer NUM_WAYS    = 16,    // tags compared in a look-up
     parameter integer NUM_SETS    = 8,     // sets of a bank
-    parameter integer OUTSTANDING = 32     // lines under way from memory
+    parameter integer OUTSTANDING = 32,    // lines under way from memory
+    parameter integer DEEP        = 0      // 1: a miss takes three cycles more, see loas_cache_bank
 ) (
     input  wire                             clk,
     input  wire                             rst,
@@ -128,13 +129,15 @@ module loas_fiber_cache #(
     wire [BANK_W-1:0] elder_bank    = bank_reg[elder_reg*BANK_W +: BANK_W];
     reg  [NUM_BANKS-1:0] alloc_block;
 
-    // a bank in which something changed that a port without room may be waiting for
-    wire [NUM_BANKS-1:0] room_event = fill_bank | (miss_valid & miss_ready) | (res_hit & s1_claimed_reg);
+    // a bank in which something changed that a port without room may be waiting for; DEEP: its line is on its way now
+    wire [NUM_BANKS-1:0] room_event = fill_bank | (miss_valid & miss_ready) | (res_hit & s1_claimed_reg)
+                                    | (DEEP != 0 ? res_alloc : {NUM_BANKS{1'b0}});
+    wire [NUM_BANKS-1:0] hold;
 
     loas_crossbar #(.NUM_PORTS(NUM_PORTS), .NUM_BANKS(NUM_BANKS), .LINE_AW(LINE_AW)) crossbar_inst (
         .clk(clk), .rst(rst),
         .req_valid(req_valid), .req_line(req_line), .take(take), .req_bank(req_bank),
-        .hold(res_alloc), .lk_valid(lk_valid), .lk_line(lk_line)
+        .hold(hold), .lk_valid(lk_valid), .lk_line(lk_line)
     );
 
     always @* begin : attributes
@@ -163,13 +166,14 @@ module loas_fiber_cache #(
         for (b = 0; b < NUM_BANKS; b = b + 1) begin : gen_bank
             loas_cache_bank #(
                 .NUM_PORTS(NUM_PORTS), .LINE_W(LINE_W), .LINE_AW(LINE_AW), .BANK_B(BANK_B),
-                .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS)
+                .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS), .DEEP(DEEP)
             ) bank_inst (
                 .clk(clk), .rst(rst), .invalidate(invalidate), .num_lines(image_size[31:LINE_B]),
                 .lk_valid(lk_valid[b]), .lk_line(lk_line[b*LINE_AW +: LINE_AW]),
                 .lk_keep(lk_keep[b]), .lk_read(lk_read[b]),
                 .res_hit(res_hit[b]), .res_on_way(res_on_way[b]), .res_no_room(res_no_room[b]),
                 .res_outside(res_outside[b]), .res_alloc(res_alloc[b]), .res_read(res_read[b]),
+                .hold(hold[b]),
                 .res_way(res_way[b*WAY_W +: WAY_W]),
                 .rd_data(bank_data[b*LINE_W +: LINE_W]),
                 .claim(claim_reg), .claim_line(req_line), .claim_way(claim_way_reg), .alloc_block(alloc_block[b]),
@@ -203,7 +207,8 @@ module loas_fiber_cache #(
         rd_ready = {NUM_PORTS{1'b0}};
         for (p = 0; p < NUM_PORTS; p = p + 1)
             rd_ready[p] = lookup_reg[p] && (res_hit[bank_reg[p*BANK_W +: BANK_W]]
-                || (fetch_reg[p] && res_on_way[bank_reg[p*BANK_W +: BANK_W]]));
+                || (fetch_reg[p] && (res_on_way[bank_reg[p*BANK_W +: BANK_W]]
+                                 || (DEEP != 0 && res_no_room[bank_reg[p*BANK_W +: BANK_W]]))));
     end
 
     // ---- the ports
@@ -236,7 +241,8 @@ module loas_fiber_cache #(
                     seen_reg[p]    <= 1'b1;
                     claim_reg[p]   <= 1'b0;
                     no_room_reg[p] <= 1'b1;
-                    sleep_reg[p]   <= !room_event[bank_reg[p*BANK_W +: BANK_W]];
+                    // DEEP: with another miss in hand this one was not looked at
+                    sleep_reg[p]   <= !room_event[bank_reg[p*BANK_W +: BANK_W]] && !(DEEP != 0 && hold[bank_reg[p*BANK_W +: BANK_W]]);
                 end
             end else if (sleep_reg[p]) begin
                 if (claim_reg[p] ? fill_bank[bank_reg[p*BANK_W +: BANK_W]]
