@@ -37,7 +37,7 @@ def image_config(data: Memory) -> Config:
         cfg = Config(
             name="image", source="image header", T=c0 & 31, WEIGHT_W=c0 >> 8 & 15, SLICE_W=c0 >> 16 & 255, WINDOW=c0 >> 24, CHUNK_W=chunk,
             LINE_W=line, ACC_W=c1 >> 22 & 63, K_MAX=c2 & 0x1FFFF, MEM_W=c2 >> 17 & 63, OUT_ENTRIES=c3 & 0x1FFFF,
-            NUM_SLOTS=c3 >> 17 & 255, NUM_TPPES=2, LAGGY=1, SEQUENTIAL=0, FIFO_DEPTH=8, INDEX_RATE=1, CARRY=1,
+            NUM_SLOTS=c3 >> 17 & 255, NUM_TPPES=2, LAGGY=1, SEQUENTIAL=0, DEEP=0, FIFO_DEPTH=8, INDEX_RATE=1, CARRY=1,
             AXI_W=max(32, min(1024, line // 2)), NUM_BANKS=2, NUM_WAYS=2, NUM_SETS=4, OUTSTANDING=4,
         ).check()  # fmt: skip
     except configs.ConfigError as err:
