@@ -9,11 +9,13 @@
 // Contract: combinational but for the arbiters' memory. A bank picks one port round robin; every other port that asks
 // for the same line in this cycle is taken with it (`take`), so a line is looked up once for all of them.
 // A bank whose `hold` is set takes nobody and its turn is not lost.
+// With DEEP lines are compared port by port, beside the arbiters and not behind them: as many comparators as there are pairs.
 // Edges: NUM_BANKS = 1 has one bank index bit that is zero.
 module loas_crossbar #(
     parameter integer NUM_PORTS = 17,
     parameter integer NUM_BANKS = 16,
-    parameter integer LINE_AW   = 25
+    parameter integer LINE_AW   = 25,
+    parameter integer DEEP      = 0       // 1: for the slow wires of an FPGA
 ) (
     input  wire                         clk,
     input  wire                         rst,
@@ -31,6 +33,8 @@ module loas_crossbar #(
     localparam integer BANK_B = $clog2(NUM_BANKS);
     localparam integer BANK_W = NUM_BANKS > 1 ? BANK_B : 1;
     localparam integer PORT_W = NUM_PORTS > 1 ? $clog2(NUM_PORTS) : 1;
+
+    wire [NUM_BANKS*NUM_PORTS-1:0] won;     // by bank, a port
 
     genvar p, b;
 
@@ -67,19 +71,51 @@ module loas_crossbar #(
                     for (i = 0; i < NUM_PORTS; i = i + 1) if (grant[i]) win = win | i[PORT_W-1:0];
             end
 
-            assign lk_line[b*LINE_AW +: LINE_AW] = req_line[win*LINE_AW +: LINE_AW];
+            assign won[b*NUM_PORTS +: NUM_PORTS] = hold[b] ? {NUM_PORTS{1'b0}} : grant;
+
+            if (DEEP != 0) begin : gen_deep
+                reg [LINE_AW-1:0] line;
+                always @* begin : pick
+                    integer i;
+                    i = 0;
+                    line = {LINE_AW{1'b0}};
+                    for (i = 0; i < NUM_PORTS; i = i + 1) line = line | (req_line[i*LINE_AW +: LINE_AW] & {LINE_AW{grant[i]}});
+                end
+                assign lk_line[b*LINE_AW +: LINE_AW] = line;
+                wire unused_win = &{1'b0, win};
+            end else begin : gen_index
+                assign lk_line[b*LINE_AW +: LINE_AW] = req_line[win*LINE_AW +: LINE_AW];
+            end
         end
     endgenerate
 
     // The winner itself is found the same way as its riders: it asks for the line that its bank looks up.
-    always @* begin : riders
-        integer i;
-        i = 0;
-        take = {NUM_PORTS{1'b0}};
-        for (i = 0; i < NUM_PORTS; i = i + 1)
-            take[i] = req_valid[i] && lk_valid[req_bank[i*BANK_W +: BANK_W]]
-                && req_line[i*LINE_AW +: LINE_AW] == lk_line[req_bank[i*BANK_W +: BANK_W]*LINE_AW +: LINE_AW];
-    end
+    generate
+        if (DEEP != 0) begin : gen_pairs
+            reg [NUM_PORTS-1:0] winner;
+            always @* begin : riders
+                integer i, j;
+                i = 0;
+                j = 0;
+                winner = {NUM_PORTS{1'b0}};
+                for (i = 0; i < NUM_BANKS; i = i + 1) winner = winner | won[i*NUM_PORTS +: NUM_PORTS];
+                take = {NUM_PORTS{1'b0}};
+                for (i = 0; i < NUM_PORTS; i = i + 1)
+                    for (j = 0; j < NUM_PORTS; j = j + 1)
+                        if (req_valid[i] && winner[j] && req_line[i*LINE_AW +: LINE_AW] == req_line[j*LINE_AW +: LINE_AW]) take[i] = 1'b1;
+            end
+        end else begin : gen_lines
+            always @* begin : riders
+                integer i;
+                i = 0;
+                take = {NUM_PORTS{1'b0}};
+                for (i = 0; i < NUM_PORTS; i = i + 1)
+                    take[i] = req_valid[i] && lk_valid[req_bank[i*BANK_W +: BANK_W]]
+                        && req_line[i*LINE_AW +: LINE_AW] == lk_line[req_bank[i*BANK_W +: BANK_W]*LINE_AW +: LINE_AW];
+            end
+            wire unused_won = &{1'b0, won};
+        end
+    endgenerate
 
 endmodule
 

@@ -134,7 +134,7 @@ module loas_fiber_cache #(
                                     | (DEEP != 0 ? res_alloc : {NUM_BANKS{1'b0}});
     wire [NUM_BANKS-1:0] hold;
 
-    loas_crossbar #(.NUM_PORTS(NUM_PORTS), .NUM_BANKS(NUM_BANKS), .LINE_AW(LINE_AW)) crossbar_inst (
+    loas_crossbar #(.NUM_PORTS(NUM_PORTS), .NUM_BANKS(NUM_BANKS), .LINE_AW(LINE_AW), .DEEP(DEEP)) crossbar_inst (
         .clk(clk), .rst(rst),
         .req_valid(req_valid), .req_line(req_line), .take(take), .req_bank(req_bank),
         .hold(hold), .lk_valid(lk_valid), .lk_line(lk_line)
