@@ -437,9 +437,10 @@ def tppe(name: str, chunks: tuple[str, ...]) -> None:
                     commands = [*reading(sources(), "loas_tppe", one.verilog_parameters()), *synthesis("ecp5", "loas_tppe", "tppe")]
                     run_yosys(commands, Path(folder), "yosys")
                     module = json.loads((Path(folder) / "tppe.json").read_text())["modules"]["loas_tppe"]
-                taken, blocks = count(module, "ecp5"), breakdown(module, "ecp5", 1)
+                taken, blocks = count(module, "ecp5"), breakdown(module, "ecp5", 2)
                 table.add_row(chunk, "LAGGY" if laggy else "FAST", *(str(taken[kind]) for kind in ("lut4", "ff", "ebr")),
-                              *(str(blocks.get(block, {}).get("lut4", 0)) for block in ("join", "row")))  # fmt: skip
+                              *(str(sum(kinds.get("lut4", 0) for name, kinds in blocks.items() if f"{name}.".startswith(block)))
+                                for block in ("gen_parallel.join.", "row.")))  # fmt: skip
     except LoasError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(2)

@@ -68,7 +68,7 @@ module loas_ulx3s #(
     (* keep *) wire clk;          // its name is asked for in board.toml
     wire clk_late, locked;
 
-    loas_ulx3s_pll #(.FEEDBACK(CLK_HZ / 25_000_000), .DIVIDER(600_000_000 / CLK_HZ)) pll_inst (.clk_25mhz(clk_25mhz), .clk(clk), .clk_late(clk_late), .locked(locked));
+    loas_ulx3s_pll #(.MHZ(CLK_HZ / 1_000_000)) pll_inst (.clk_25mhz(clk_25mhz), .clk(clk), .clk_late(clk_late), .locked(locked));
 
     // ------------------------------------------------------------------------------- reset: 16 cycles after lock and button
     reg       locked_meta_reg, locked_reg;

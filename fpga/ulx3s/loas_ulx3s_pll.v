@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Clocks of the ULX3S: a multiple of the board's 25 MHz, and the same a quarter of a period later for the SDRAM.
+// Clocks of the ULX3S: a multiple of 5 MHz from the board's 25 MHz, and the same a quarter of a period later for the SDRAM.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: `locked` rises when both run. The oscillator inside runs at 25 MHz * FEEDBACK * DIVIDER = 600 MHz (400 to 800 are legal);
-// a phase is counted in its periods, so a quarter of an output period is DIVIDER / 4 of them.
+// Contract: `locked` rises when both run. The oscillator inside runs at MHZ * DIVIDER (400 to 800 are legal; here near 600); a phase is
+// counted in its periods, so DIVIDER is a multiple of 4 and a quarter of an output period DIVIDER / 4 of them.
 module loas_ulx3s_pll #(
-    parameter integer FEEDBACK = 2,     // output / input frequency
-    parameter integer DIVIDER  = 12     // oscillator / output frequency, a multiple of 4
+    parameter integer MHZ = 50      // a multiple of 5, 20 to 100
 ) (
     input  wire clk_25mhz,
     output wire clk,
@@ -17,13 +16,20 @@ module loas_ulx3s_pll #(
     output wire locked
 );
 
+    generate
+        if (MHZ % 5 != 0 || MHZ < 20 || MHZ > 100) begin : gen_illegal
+            loas_ulx3s_pll_MHZ_must_be_a_multiple_of_5_from_20_to_100 rule_inst ();
+        end
+    endgenerate
+
+    localparam integer DIVIDER = 4 * ((150 + MHZ / 2) / MHZ);     // oscillator / output frequency
     localparam integer PHASE = DIVIDER / 2 - 1;   // of an output that is in step with the input
 
     (* ICP_CURRENT = "12" *) (* LPF_RESISTOR = "8" *)
     EHXPLLL #(
         .PLLRST_ENA("DISABLED"), .INTFB_WAKE("DISABLED"), .STDBY_ENABLE("DISABLED"), .DPHASE_SOURCE("DISABLED"),
         .OUTDIVIDER_MUXA("DIVA"), .OUTDIVIDER_MUXB("DIVB"), .OUTDIVIDER_MUXC("DIVC"), .OUTDIVIDER_MUXD("DIVD"),
-        .FEEDBK_PATH("CLKOP"), .CLKI_DIV(1), .CLKFB_DIV(FEEDBACK),
+        .FEEDBK_PATH("CLKOP"), .CLKI_DIV(5), .CLKFB_DIV(MHZ / 5),
         .CLKOP_ENABLE("ENABLED"), .CLKOP_DIV(DIVIDER), .CLKOP_CPHASE(PHASE), .CLKOP_FPHASE(0),
         .CLKOS_ENABLE("ENABLED"), .CLKOS_DIV(DIVIDER), .CLKOS_CPHASE(PHASE + DIVIDER / 4), .CLKOS_FPHASE(0)
     ) pll_inst (
