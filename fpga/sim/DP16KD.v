@@ -104,7 +104,7 @@ module DP16KD #(
 );
 
     generate
-        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || RESETMODE != "SYNC" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
+        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB"
             || (DATA_WIDTH_A == 36) != (DATA_WIDTH_B == 36)) begin : gen_not_modelled
             DP16KD_of_this_kind_is_not_modelled rule_inst ();
         end
@@ -238,7 +238,7 @@ module DP16KD #(
 
     always @(posedge CLKA) begin
         if (CEA && !hold_a && DATA_WIDTH_A != 36) out_a <= {18'd0, (see_a >> low(DATA_WIDTH_A, addr_a)) & (lanes(DATA_WIDTH_A, addr_a) >> low(DATA_WIDTH_A, addr_a))};
-        if (RSTA) out_a <= 36'd0;
+        if (RSTA) out_a <= RESETMODE == "SYNC" ? 36'd0 : {36{1'bx}};    // an asynchronous reset is not modelled
         if (|mask_a) mem[row_a] <= (mem[row_a] & ~mask_a) | (data_a & mask_a);
         if (|mask_h) mem[{row_a[9:1], 1'b1}] <= (mem[{row_a[9:1], 1'b1}] & ~mask_h) | (di_b & mask_h);
     end
@@ -246,7 +246,7 @@ module DP16KD #(
     always @(posedge CLKB) begin
         if (CEB && !hold_b) out_b <= DATA_WIDTH_B == 36 ? {see_h, see_b}
                                    : {18'd0, (see_b >> low(DATA_WIDTH_B, addr_b)) & (lanes(DATA_WIDTH_B, addr_b) >> low(DATA_WIDTH_B, addr_b))};
-        if (RSTB) out_b <= 36'd0;
+        if (RSTB) out_b <= RESETMODE == "SYNC" ? 36'd0 : {36{1'bx}};
         if (|mask_b) mem[row_b] <= (mem[row_b] & ~mask_b) | (data_b & mask_b);
     end
 
