@@ -24,7 +24,7 @@ def test_netlist_of_a_tppe() -> None:
 
     parameters = {**TINY, **VARIANTS["T1"]}
     gates = netlist.netlist("loas_tppe", parameters, "ecp5")
-    joins = "3000" if LONG else "200"
+    joins = "3000" if LONG else "400"
     run("loas_tppe", "test_tppe", "icarus", parameters, sources=[gates], testcase="random_joins", env={"LOAS_JOINS": joins})
 
 
