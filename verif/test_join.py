@@ -562,7 +562,7 @@ async def full_without_weight(dut: Any) -> None:
     """Where entries are not taken and the match at hand has no weight either, it is the weight that is missing."""
     loop, sizes = Loop(dut), Sizes.of(dut)
     words = [1 << (sizes.T - 1)] + [0] * (sizes.CHUNK_W - 1)
-    back = sizes.places - 3 - 2 * sizes.DEEP - sizes.SEQUENTIAL   # all but F2, F3 and F4; and F5, which is not taken before F4 needs its weight
+    back = sizes.places - 3 - 2 * sizes.DEEP - sizes.SEQUENTIAL   # all but F2, F3, F4, and F5, not taken before F4 needs its weight
     for first in (back - 1, back, back + 1):   # matches in the first line
         await loop.reset()
         columns = [{0: random.choice([-1, 1, 2, 3])} for _ in range(first + 6)]

@@ -568,7 +568,8 @@ async def random_joins(dut: Any) -> None:
 
 LONG = os.environ.get("LOAS_LONG") == "1"
 TINY = {"T": 4, "CHUNK_W": 32, "WINDOW": 2, "SLICE_W": 8, "WEIGHT_W": 8, "ACC_W": 16, "MEM_W": 24, "K_MAX": 512, "LAGGY": 1,
-        "SEQUENTIAL": 0, "DEEP": 0, "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, "INDEX_RATE": 4, "CARRY": 1}  # fmt: skip
+        "SEQUENTIAL": 0, "DEEP": 0, "FIFO_DEPTH": 8, "LINE_W": 256, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, "INDEX_RATE": 4,
+        "CARRY": 1}  # fmt: skip
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
     "chunk": {"WINDOW": 1},
