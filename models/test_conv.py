@@ -27,8 +27,9 @@ from models.conv_integers import encode, machine_cost, recover
 
 FOLDER = Path(__file__).parent
 MNIST = FOLDER.parents[1] / "shared" / "data" / "mnist.npz"
-NETWORKS = ("digits_conv", "mnist_conv")
-ACCURACY = {"digits_conv": 0.975, "mnist_conv": 0.985}
+NETWORKS = ("digits_conv", "mnist_conv", "mnist_small")
+ZEROS = {"digits_conv": 0.90, "mnist_conv": 0.90, "mnist_small": 0.88}      # of all weights, at least
+ACCURACY = {"digits_conv": 0.975, "mnist_conv": 0.985, "mnist_small": 0.985}
 
 
 @dataclass
@@ -130,7 +131,7 @@ def test_weights_are_sparse_and_unrounded(name: str) -> None:
     expected = m.side["expected"]
     weights = {layer.name: layer.weights for layer in m.machine.values()}
     zeros, total = sum(int((w == 0).sum()) for w in weights.values()), sum(w.size for w in weights.values())
-    assert zeros / total >= 0.90
+    assert zeros / total >= ZEROS[m.side["name"]]
     assert (zeros, total) == (expected["zero_weights"], expected["machine_weights"])
     for name, w in weights.items():
         assert (w == 0).mean() == pytest.approx(expected["zero_weight_fraction_by_layer"][name])
@@ -180,9 +181,10 @@ def test_digits_accuracy_and_activity() -> None:
     assert (out["input"].max(axis=2) == 0).mean() == pytest.approx(expected["silent_fraction"]["input"])
 
 
-def test_first_images_of_mnist() -> None:
+@pytest.mark.parametrize("name", ["mnist_conv", "mnist_small"])
+def test_first_images_of_mnist(name: str) -> None:
     pixels, labels = first_of_mnist()
-    m = model("mnist_conv")
+    m = model(name)
     expected, logits = m.side["expected"]["first"], run(m, pixels)["readout"]
     assert int((logits.argmax(axis=1) == labels).sum()) == expected["correct"]
     assert digest(logits) == expected["logits_sha256"]

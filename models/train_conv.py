@@ -168,6 +168,24 @@ RECIPES = {
         augment=(0.15, 0.08, 0.12, 0.08),
         report_every=1,
     ),
+    "mnist-small": Recipe(
+        name="mnist_small",
+        layers=(Spec("conv1", 8, 4, 2, 1), Spec("conv2", 16, 3, 1, 1, pool=True), Spec("fc1", 64), Spec("readout", 10)),
+        shape=(28, 28),
+        pixel_max=255,
+        thresholds=(32, 96, 160, 224),
+        early=(64, 192),
+        leak=64,
+        rounds=((0.9, 0.6, 0.35, 0.9), (0.75, 0.4, 0.18, 0.8), (0.6, 0.3, 0.1, 0.7)),
+        dense=5,
+        epochs=2,
+        finetune=6,
+        lr=(3e-3, 2e-3, 1.5e-3),
+        batch=100,
+        target=0.3,
+        augment=(0.15, 0.08, 0.12, 0.08),
+        report_every=1,
+    ),
 }
 
 
