@@ -29,6 +29,7 @@ class TB:
         self.banks, self.ways, self.sets = (int(getattr(dut, n).value) for n in ("NUM_BANKS", "NUM_WAYS", "NUM_SETS"))
         self.lines = self.banks * self.ways * self.sets
         self.line_bytes = self.line_w // 8
+        self.deep = int(dut.DEEP.value)
         self.latency: Callable[[], int] = lambda: 10
         self.fill_stall = 0.0
         self.window_lines = 1 << 16
@@ -42,7 +43,8 @@ class TB:
         self.req: list[Request | None] = [None] * self.ports
         self.since = [0] * self.ports
         self.accepted_now: list[int] = []
-        self.expected: dict[int, int] = {}  # port -> line address, responses due at the next falling edge
+        self.expected: dict[int, int] = {}  # port -> line, responses due at the next falling edge
+        self.later: dict[int, int] = {}     # DEEP: those due at the one behind it
         self.memory: deque[tuple[int, int, int]] = deque()  # (due, line, data)
         self.stalled: int | None = None
         self.wait_max = 0
@@ -73,15 +75,15 @@ class TB:
         dut = self.dut
         await FallingEdge(dut.clk)
         self.cycle += 1
-        # responses of what was accepted a cycle ago: those and no others
+        # responses of what was accepted a cycle ago, with DEEP two: those and no others
         rsp_valid = int(dut.rsp_valid.value)
         assert rsp_valid == sum(1 << p for p in self.expected), f"cycle {self.cycle}: rsp_valid {rsp_valid:b}"
         if rsp_valid:
             rsp_data = dut.rsp_data.value
             width = self.line_w
-            for port, line in self.expected.items():
+            for port, want in self.expected.items():
                 got = int(rsp_data[(port + 1) * width - 1:port * width])
-                assert got == self.data(line), f"cycle {self.cycle}: port {port} line {line:#x} got {got:#x}"
+                assert got == want, f"cycle {self.cycle}: port {port} got {got:#x}, not {want:#x}"
         for name in ("hits", "misses", "fetches"):
             self.counts[name] += int(getattr(dut, f"ev_{name}").value)
         if int(dut.err_pointer.value):
@@ -90,7 +92,7 @@ class TB:
         for port in self.accepted_now:
             self.req[port] = None
         ready = int(dut.rd_ready.value)
-        self.accepted_now, self.expected = [], {}
+        self.accepted_now, self.expected, self.later = [], self.later, {}
         for port in range(self.ports):
             request = self.req[port]
             if ready >> port & 1:
@@ -102,7 +104,7 @@ class TB:
                 self.counts["accepted"] += 1
                 if not request[2]:
                     self.counts["reads"] += 1
-                    self.expected[port] = request[0] // self.line_bytes
+                    (self.later if self.deep else self.expected)[port] = self.data(request[0] // self.line_bytes)
             elif request is None:
                 self.req[port] = new(port)
                 self.since[port] = self.cycle
@@ -145,7 +147,7 @@ class TB:
 
     @property
     def busy(self) -> bool:
-        return any(r is not None for r in self.req) or bool(self.memory) or bool(self.expected) \
+        return any(r is not None for r in self.req) or bool(self.memory) or bool(self.expected) or bool(self.later) \
             or self.stalled is not None
 
     async def drain(self, limit: int = 20000) -> None:

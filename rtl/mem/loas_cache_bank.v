@@ -82,8 +82,12 @@ module loas_cache_bank #(
 
     reg [LINES-1:0]   valid_reg;
     reg [LINES-1:0]   pending_reg;
-    reg [LINES-1:0]   age_hi_reg, age_lo_reg;   // the two bits of the ages
-    reg [2*NUM_SETS-1:0] slow_reg;     // of each set 0 to 2: lines of age 0 and 1 grow older when it is 2
+    // the two bits of the ages of a set, in RAM: nothing reads those of a line that has not been brought since rst
+    reg [NUM_WAYS-1:0] age_hi_mem [0:NUM_SETS-1];
+    reg [NUM_WAYS-1:0] age_lo_mem [0:NUM_SETS-1];
+    // of each set 0 to 2: lines of age 0 and 1 grow older when it is 2
+    reg [1:0]          slow_mem   [0:NUM_SETS-1];
+    reg [NUM_SETS-1:0] slow_known_reg;           // since rst; 0 otherwise
 
     reg               miss_valid_reg;
     reg [LINE_AW-1:0] miss_line_reg;
@@ -91,7 +95,7 @@ module loas_cache_bank #(
 
     wire [SET_W-1:0]  s1_set = s1_line_reg[BANK_B +: SET_W];
     wire [TAG_W-1:0]  s1_tag = s1_line_reg[IDX_W +: TAG_W];
-    wire [1:0]        slow   = slow_reg[{s1_set, 1'b0} +: 2];
+    wire [1:0]        slow   = slow_known_reg[s1_set] ? slow_mem[s1_set] : 2'd0;
 
     wire [NUM_WAYS*TAG_W-1:0] tags;
     reg  [NUM_WAYS*TAG_W-1:0] tags_next;
@@ -106,10 +110,6 @@ module loas_cache_bank #(
     reg  [WAY_W-1:0]     alloc_way;
 
     wire [SET_W+WAY_W-1:0] res_full  = {s1_set, res_way};
-    wire [SET_W+WAY_W-1:0] alloc_full = {up_set, alloc_way};
-    wire [SET_W+WAY_W-1:0] up_full   = {up_set, {WAY_W{1'b0}}};
-    wire [ADDR_W-1:0]      up_row    = up_full[WAY_W-WAY_B +: ADDR_W];
-    wire [ADDR_W-1:0]      alloc_addr = alloc_full[WAY_W-WAY_B +: ADDR_W];
     wire [SET_W+WAY_W-1:0] fill_full = {fill_set, fill_way};
     wire [SET_W+WAY_W-1:0] row_full  = {s1_set, {WAY_W{1'b0}}};
     wire [ADDR_W-1:0]      s1_row    = row_full[WAY_W-WAY_B +: ADDR_W];   // first line of the set
@@ -125,6 +125,9 @@ module loas_cache_bank #(
     reg                  inside, here, coming;
     reg [NUM_WAYS-1:0]   hi_next, lo_next, older;
     reg                  age_write, ageing;
+
+    wire [NUM_WAYS-1:0] hi_here = age_hi_mem[s1_set];
+    wire [NUM_WAYS-1:0] lo_here = age_lo_mem[s1_set];
 
     // Nothing below is evaluated when no look-up is being compared, and the victim only on a miss.
     always @* begin : compare
@@ -147,8 +150,8 @@ module loas_cache_bank #(
                 inside      = 1'b1;
                 valid_row   = valid_reg[s1_row +: NUM_WAYS];
                 pending_row = pending_reg[s1_row +: NUM_WAYS];
-                age_hi      = age_hi_reg[s1_row +: NUM_WAYS];
-                age_lo      = age_lo_reg[s1_row +: NUM_WAYS];
+                age_hi      = hi_here;
+                age_lo      = lo_here;
                 for (w = 0; w < NUM_WAYS; w = w + 1) match[w] = tags[w*TAG_W +: TAG_W] == s1_tag;
                 found       = match & (valid_row | pending_row);
                 here        = |(match & valid_row);
@@ -292,6 +295,18 @@ module loas_cache_bank #(
             for (w = 0; w < NUM_WAYS; w = w + 1) if (found[w]) res_way = res_way | w[WAY_W-1:0];
     end
 
+    wire [NUM_SETS-1:0] alloc_set  = {{(NUM_SETS-1){1'b0}}, res_alloc} << up_set;
+    wire [NUM_SETS-1:0] filled_set = {{(NUM_SETS-1){1'b0}}, fill_valid} << fill_set;
+    wire [NUM_WAYS-1:0] filled_way;
+    generate
+        if (NUM_WAYS > 1) begin : gen_filled
+            assign filled_way = {{(NUM_WAYS-1){1'b0}}, 1'b1} << fill_way;
+        end else begin : gen_filled_one
+            assign filled_way = 1'b1;
+        end
+    endgenerate
+
+    integer l;
     always @(posedge clk) begin
         s1_valid_reg <= lk_valid;
         if (lk_valid) begin
@@ -300,34 +315,41 @@ module loas_cache_bank #(
             s1_read_reg <= lk_read;
         end
         if (age_write) begin
-            age_hi_reg[up_row +: NUM_WAYS] <= hi_next;
-            age_lo_reg[up_row +: NUM_WAYS] <= lo_next;
+            age_hi_mem[up_set] <= hi_next;
+            age_lo_mem[up_set] <= lo_next;
         end
         if (miss_ready) miss_valid_reg <= 1'b0;
         if (res_alloc) begin
             miss_valid_reg        <= 1'b1;
             miss_line_reg         <= up_line;
             miss_way_reg          <= alloc_way;
-            valid_reg[alloc_addr]   <= 1'b0;
-            pending_reg[alloc_addr] <= 1'b1;
-            if (ageing) slow_reg[{up_set, 1'b0} +: 2] <= up_slow == 2'd2 ? 2'd0 : up_slow + 2'd1;
+            if (ageing) begin
+                slow_mem[up_set]       <= up_slow == 2'd2 ? 2'd0 : up_slow + 2'd1;
+                slow_known_reg <= slow_known_reg | alloc_set;
+            end
         end
-        if (fill_valid) begin
-            pending_reg[fill_addr] <= 1'b0;
-            valid_reg[fill_addr]   <= !fill_drop;
-        end
+        // by decoders: synthesis makes shifters of a bit that is addressed
+        if (res_alloc || fill_valid)
+            for (l = 0; l < LINES; l = l + 1) begin
+                if (alloc_set[l/NUM_WAYS] && chosen[l%NUM_WAYS]) begin
+                    valid_reg[l]   <= 1'b0;
+                    pending_reg[l] <= 1'b1;
+                end
+                if (filled_set[l/NUM_WAYS] && filled_way[l%NUM_WAYS]) begin
+                    pending_reg[l] <= 1'b0;
+                    valid_reg[l]   <= !fill_drop;
+                end
+            end
         if (rst || invalidate) valid_reg <= {LINES{1'b0}};
         if (rst) begin
             s1_valid_reg   <= 1'b0;
             miss_valid_reg <= 1'b0;
             pending_reg    <= {LINES{1'b0}};
-            age_hi_reg     <= {LINES{1'b0}};
-            age_lo_reg     <= {LINES{1'b0}};
-            slow_reg       <= {2*NUM_SETS{1'b0}};
+            slow_known_reg <= {NUM_SETS{1'b0}};
         end
     end
 
-    wire unused = &{1'b0, row_full, res_full, fill_full, alloc_full, up_full};   // their lowest bit when NUM_WAYS = 1
+    wire unused = &{1'b0, row_full, res_full, fill_full};   // their lowest bit when NUM_WAYS = 1
 
     // The row of tags that was just compared is written back with the new tag in its place: no write mask needed.
     loas_ram #(.W(NUM_WAYS*TAG_W), .DEPTH(NUM_SETS)) tag_inst (

@@ -7,9 +7,9 @@
 
 // Problem: NUM_PORTS requesters read fibers of A and B through one memory port; many want the same line at once.
 // Contract of a port: rd_valid and rd_addr/keep/fetch hold until rd_ready, which is high in the cycle of acceptance only.
-//   A read is accepted when its line is here; the response comes in the next cycle, so responses are in order.
+//   A read is accepted when its line is here; the response comes in the next cycle, with DEEP in the one behind it: in order.
 //   A fetch is accepted when its line is here or on its way, with DEEP when it was looked up (it is a hint), and has no response.
-//   A hit takes 2 cycles from rd_valid to rd_ready, then 1 to the data: one line per 2 cycles and port. Ports that ask
+//   A hit takes 2 cycles from rd_valid to rd_ready, then 1 (DEEP: 2) to the data: one line per 2 cycles and port. Ports that ask
 //   for the same line in the same cycle share one look-up. Bits of rd_addr below the line are ignored.
 // How a miss waits: the port sleeps, so that it costs its bank nothing, and holds a claim on the way that its line
 // will be in, which nobody may take before the port has been answered. It is woken by the fill of that way.
@@ -27,7 +27,7 @@ module loas_fiber_cache #(
     parameter integer NUM_WAYS    = 16,    // tags compared in a look-up
     parameter integer NUM_SETS    = 8,     // sets of a bank
     parameter integer OUTSTANDING = 32,    // lines under way from memory
-    parameter integer DEEP        = 0      // 1: a miss takes three cycles more, see loas_cache_bank
+    parameter integer DEEP        = 0      // 1: three cycles more for a miss, see loas_cache_bank, and one for every response
 ) (
     input  wire                             clk,
     input  wire                             rst,
@@ -185,7 +185,21 @@ module loas_fiber_cache #(
         end
         for (q = 0; q < NUM_PORTS; q = q + 1) begin : gen_port
             assign req_line[q*LINE_AW +: LINE_AW] = rd_addr[q*32+LINE_B +: LINE_AW];
-            assign rsp_data[q*LINE_W +: LINE_W] = bank_data[rsp_bank_reg[q*BANK_W +: BANK_W]*LINE_W +: LINE_W];
+            wire [LINE_W-1:0] line = bank_data[rsp_bank_reg[q*BANK_W +: BANK_W]*LINE_W +: LINE_W];
+            if (DEEP != 0) begin : gen_deep
+                reg              late_reg;
+                reg [LINE_W-1:0] line_reg;
+                assign rsp_valid[q] = late_reg;
+                assign rsp_data[q*LINE_W +: LINE_W] = line_reg;
+                always @(posedge clk) begin
+                    late_reg <= rsp_valid_reg[q];
+                    line_reg <= line;
+                    if (rst) late_reg <= 1'b0;
+                end
+            end else begin : gen_direct
+                assign rsp_valid[q] = rsp_valid_reg[q];
+                assign rsp_data[q*LINE_W +: LINE_W] = line;
+            end
         end
     endgenerate
 
@@ -198,8 +212,6 @@ module loas_fiber_cache #(
         .fill_valid(fill_valid), .fill_ready(fill_ready), .fill_addr(fill_addr), .fill_rsp_valid(fill_rsp_valid),
         .dst_valid(dst_valid), .dst_bank(dst_bank), .dst_set(dst_set), .dst_way(dst_way), .dst_drop(dst_drop)
     );
-
-    assign rsp_valid = rsp_valid_reg;
 
     always @* begin : answers
         integer p;
