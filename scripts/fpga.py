@@ -76,6 +76,8 @@ class Board:
         top: Module.
         family: "ecp5" or "ice40".
         device: nextpnr's options for the part.
+        effort: nextpnr's options for how it places and routes.
+        seed: Of place and route, if none is asked for.
         constraints: Places of the pins.
         clock: Net of the machine's clock.
         clock_mhz: At which it runs.
@@ -89,6 +91,8 @@ class Board:
     top: str
     family: str
     device: tuple[str, ...]
+    effort: tuple[str, ...]
+    seed: int
     constraints: Path
     clock: str
     clock_mhz: float
@@ -110,14 +114,16 @@ class Board:
             data = tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError) as err:
             raise LoasError(f"fpga/{name}/board.toml: {err}") from err
-        keys = {"config", "top", "family", "device", "constraints", "clock", "clock_mhz", "aim_mhz", "word_bits", "parameters"}
+        keys = {"config", "top", "family", "device", "effort", "seed", "constraints", "clock", "clock_mhz", "aim_mhz", "word_bits",
+                "parameters"}  # fmt: skip
         if wrong := keys ^ set(data):
             word = "missing" if wrong <= keys else "unknown"
             raise LoasError(f"fpga/{name}/board.toml: {sorted(wrong)[0]} is {word}: all of {', '.join(sorted(keys))} are needed")
         if data["family"] not in FAMILIES:
             raise LoasError(f"fpga/{name}/board.toml: family = {data['family']!r} is not legal: must be one of {', '.join(FAMILIES)}")
-        return cls(name, load(data["config"]), data["top"], data["family"], tuple(data["device"]), file.parent / data["constraints"],
-                   data["clock"], data["clock_mhz"], data["aim_mhz"], data["word_bits"], data["parameters"])  # fmt: skip
+        return cls(name, load(data["config"]), data["top"], data["family"], tuple(data["device"]), tuple(data["effort"]), data["seed"],
+                   file.parent / data["constraints"], data["clock"], data["clock_mhz"], data["aim_mhz"], data["word_bits"],
+                   data["parameters"])  # fmt: skip
 
 
 def boards() -> list[str]:
@@ -248,8 +254,8 @@ def run_tool(command: list[str], folder: Path, log: str, on_line: Callable[[str]
     return "\n".join(lines)
 
 
-STAGES = (("Packing", "pack"), ("Running main analytical", "place"), ("simulated annealing", "refine the placement"), ("Routing", "route"),
-          ("Program finished", "finish"))  # fmt: skip
+STAGES = (("Packing", "pack"), ("Running main analytical", "place"), ("Running Static placer", "place"),
+          ("simulated annealing", "refine the placement"), ("Running router", "route"), ("Routing", "route"), ("Program finished", "finish"))  # fmt: skip
 
 
 def place_and_route(board: Board, folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -269,7 +275,7 @@ def place_and_route(board: Board, folder: Path, seed: int, say: Callable[[str], 
                 said.append(name)
                 say(f"nextpnr: {name}")
 
-    run_tool([f"yowasp-nextpnr-{board.family}", *board.device, "--json", f"{board.top}.json", *output, "--freq", str(board.aim_mhz),
+    run_tool([f"yowasp-nextpnr-{board.family}", *board.device, *board.effort, "--json", f"{board.top}.json", *output, "--freq", str(board.aim_mhz),
               "--timing-allow-fail", "--report", "report.json", "--seed", str(seed)], folder, "nextpnr.log", stage)  # fmt: skip
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return report
@@ -396,9 +402,9 @@ def main() -> None:
 @main.command()
 @click.argument("name", metavar="BOARD")
 @click.option("--image", type=click.Path(path_type=Path), help="Image (.bin or image folder) that block RAM holds after configuration.")
-@click.option("--seed", type=click.IntRange(1, 1 << 30), default=1, show_default=True, help="Of place and route.")
+@click.option("--seed", type=click.IntRange(1, 1 << 30), help="Of place and route; the board's own without this option.")
 @click.option("--synth-only", is_flag=True, help="Only the netlist and what it takes.")
-def build(name: str, image: Path | None, seed: int, synth_only: bool) -> None:
+def build(name: str, image: Path | None, seed: int | None, synth_only: bool) -> None:
     """Makes the bitstream of BOARD, and build/fpga/BOARD/result.json.
 
     Example: python -m scripts.fpga build ulx3s
@@ -406,7 +412,7 @@ def build(name: str, image: Path | None, seed: int, synth_only: bool) -> None:
     console = Console()
     try:
         board = Board.load(name)
-        result = build_board(board, image, seed, synth_only, console)
+        result = build_board(board, image, seed or board.seed, synth_only, console)
     except LoasError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(2)

@@ -156,10 +156,15 @@ module loas_board_mem #(
         .rsp_data       (rsp_data)
     );
 
-    // Block RAM, or nothing: a word in the next cycle. They wait for the words that the SDRAM owes, and it needs not wait for
-    // them, because it is slower than they are.
-    reg             near_reg;       // a word comes from here
-    reg             near_bad_reg;
+    // Block RAM, or nothing: a word three cycles later, because the request goes to block RAMs all over the chip, and the word comes
+    // from there. They wait for the words that the SDRAM owes, and it needs not wait for them, because it is slower than they are.
+    reg [2:0]           near_reg;       // a word comes from here: asked for, read, here
+    reg [2:0]           near_bad_reg;
+    reg                 ram_en_reg, ram_write_reg;
+    reg [AXI_W/8-1:0]   ram_strb_reg;
+    reg [ADDR_W-1:0]    ram_addr_reg;
+    reg [AXI_W-1:0]     ram_wr_data_reg;
+    reg [AXI_W-1:0]     ram_data_reg;
     wire [AXI_W-1:0] ram_data;
     wire             sdram_owes, sdram_ready, sdram_rsp;
     wire [AXI_W-1:0] sdram_data;
@@ -167,18 +172,27 @@ module loas_board_mem #(
     wire near = req_valid && !in_sdram && !sdram_owes;
 
     assign req_ready = in_sdram ? sdram_ready : !sdram_owes;
-    assign rsp_valid = near_reg || sdram_rsp;
-    assign rsp_bad   = near_reg && near_bad_reg;
-    assign rsp_data  = near_reg ? ram_data : sdram_data;
+    assign rsp_valid = near_reg[2] || sdram_rsp;
+    assign rsp_bad   = near_reg[2] && near_bad_reg[2];
+    assign rsp_data  = near_reg[2] ? ram_data_reg : sdram_data;
 
     always @(posedge clk) begin
-        near_reg     <= near && !req_write;
-        near_bad_reg <= bad;
-        if (rst) near_reg <= 1'b0;
+        near_reg        <= {near_reg[1:0], near && !req_write};
+        near_bad_reg    <= {near_bad_reg[1:0], bad};
+        ram_en_reg      <= near && in_ram;
+        ram_write_reg   <= req_write;
+        ram_strb_reg    <= req_strb;
+        ram_addr_reg    <= req_addr[WORD_B +: ADDR_W];
+        ram_wr_data_reg <= req_data;
+        ram_data_reg    <= ram_data;
+        if (rst) begin
+            near_reg   <= 3'b000;
+            ram_en_reg <= 1'b0;
+        end
     end
 
     loas_board_ram #(.W(AXI_W), .DEPTH(WORDS), .FILE(RAM_FILE)) ram_inst (
-        .clk(clk), .en(near && in_ram), .write(req_write), .strb(req_strb), .addr(req_addr[WORD_B +: ADDR_W]), .wr_data(req_data),
+        .clk(clk), .en(ram_en_reg), .write(ram_write_reg), .strb(ram_strb_reg), .addr(ram_addr_reg), .wr_data(ram_wr_data_reg),
         .rd_data(ram_data)
     );
 
