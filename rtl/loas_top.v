@@ -153,8 +153,10 @@ module loas_top #(
     wire [15:0] err_layer;
     wire [15:0] layer;
     wire [1023:0] counters;
+    wire core_rst_now;         // DEEP: core_rst and invalidate come a cycle later
     wire core_rst;
     wire flush;
+    wire invalidate_now;
     wire invalidate;
     wire layer_start;
     wire perf_run;
@@ -193,6 +195,10 @@ module loas_top #(
     wire sch_rd_fetch;
     wire [31:0] ctl_rd_addr;
     wire [31:0] sch_rd_addr;
+    wire shared_valid;         // the last port is control's and the scheduler's, never at the same time
+    wire shared_ready;
+    wire shared_fetch;
+    wire [31:0] shared_addr;
     wire [NUM_PORTS-1:0] rd_valid;
     wire [NUM_PORTS-1:0] rd_ready;
     wire [NUM_PORTS-1:0] rd_keep;
@@ -384,11 +390,11 @@ module loas_top #(
         .err_addr           (err_addr),
         .err_layer          (err_layer),
         .layer              (layer),
-        .core_rst           (core_rst),
+        .core_rst           (core_rst_now),
         .flush              (flush),
         .image_base         (image_base),
         .image_size         (image_size),
-        .invalidate         (invalidate),
+        .invalidate         (invalidate_now),
         .layer_start        (layer_start),
         .perf_run           (perf_run),
         .sched_done         (sched_done),
@@ -420,7 +426,7 @@ module loas_top #(
         .cfg_carry_out      (cfg_carry_out),
         .cfg_steps          (cfg_steps),
         .rd_valid           (ctl_rd_valid),
-        .rd_ready           (rd_ready[NUM_TPPES]),
+        .rd_ready           (shared_ready),
         .rd_addr            (ctl_rd_addr),
         .rsp_valid          (rsp_valid[NUM_TPPES]),
         .rsp_data           (rsp_data[NUM_TPPES*LINE_W +: LINE_W]),
@@ -463,7 +469,8 @@ module loas_top #(
         .LINE_W(LINE_W),
         .CACHE_LINES(NUM_BANKS * NUM_WAYS * NUM_SETS),
         .OUT_ENTRIES(OUT_ENTRIES),
-        .NUM_SLOTS(NUM_SLOTS)
+        .NUM_SLOTS(NUM_SLOTS),
+        .DEEP(DEEP)
     ) scheduler_inst (
         .clk             (clk),
         .rst             (core_rst),
@@ -482,7 +489,7 @@ module loas_top #(
         .cfg_entries     (cfg_entries),
         .cfg_readout     (cfg_readout),
         .rd_valid        (sch_rd_valid),
-        .rd_ready        (rd_ready[NUM_TPPES]),
+        .rd_ready        (shared_ready),
         .rd_addr         (sch_rd_addr),
         .rd_fetch        (sch_rd_fetch),
         .rsp_valid       (rsp_valid[NUM_TPPES]),
@@ -514,7 +521,8 @@ module loas_top #(
     loas_perf #(
         .NUM_TPPES(NUM_TPPES),
         .CACHE_W(CACHE_W),
-        .BYTES_W(BYTES_W)
+        .BYTES_W(BYTES_W),
+        .DEEP(DEEP)
     ) perf_inst (
         .clk              (clk),
         .rst              (rst),
@@ -777,10 +785,34 @@ module loas_top #(
     endgenerate
 
     // ---------------------------------------------------------------------------------------------- cache and AXI masters
-    assign rd_valid[NUM_TPPES]          = ctl_rd_valid | sch_rd_valid;
-    assign rd_addr[NUM_TPPES*32 +: 32]  = ctl_rd_valid ? ctl_rd_addr : sch_rd_addr;
-    assign rd_keep[NUM_TPPES]           = 1'b0;
-    assign rd_fetch[NUM_TPPES]          = ~ctl_rd_valid & sch_rd_fetch;
+    assign shared_valid       = ctl_rd_valid | sch_rd_valid;
+    assign shared_addr        = ctl_rd_valid ? ctl_rd_addr : sch_rd_addr;
+    assign shared_fetch       = ~ctl_rd_valid & sch_rd_fetch;
+    assign rd_keep[NUM_TPPES] = 1'b0;
+
+    generate
+        if (DEEP != 0) begin : gen_shared_cut
+            // these go everywhere; what could meet them comes later still
+            reg core_rst_reg, invalidate_reg;
+            assign core_rst   = core_rst_reg;
+            assign invalidate = invalidate_reg;
+            always @(posedge clk) begin
+                core_rst_reg   <= core_rst_now;
+                invalidate_reg <= invalidate_now;
+            end
+            loas_skid #(.W(33)) skid_inst (
+                .clk(clk), .rst(core_rst), .s_valid(shared_valid), .s_ready(shared_ready), .s_data({shared_fetch, shared_addr}),
+                .m_valid(rd_valid[NUM_TPPES]), .m_ready(rd_ready[NUM_TPPES]), .m_data({rd_fetch[NUM_TPPES], rd_addr[NUM_TPPES*32 +: 32]})
+            );
+        end else begin : gen_shared
+            assign core_rst   = core_rst_now;
+            assign invalidate = invalidate_now;
+            assign rd_valid[NUM_TPPES]         = shared_valid;
+            assign rd_addr[NUM_TPPES*32 +: 32] = shared_addr;
+            assign rd_fetch[NUM_TPPES]         = shared_fetch;
+            assign shared_ready                = rd_ready[NUM_TPPES];
+        end
+    endgenerate
 
     loas_fiber_cache #(
         .NUM_PORTS(NUM_PORTS),

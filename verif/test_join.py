@@ -51,8 +51,8 @@ class Sizes:
     @property
     def places(self) -> int:
         """Where entries can stand: F2, F3, F4, the finished sum and the stage in front; LAGGY: FIFO and C1; SEQUENTIAL: F5; DEEP: two
-        between F3 and F4."""
-        return 5 + 2 * self.DEEP + (self.FIFO_DEPTH + 1 if self.LAGGY else self.SEQUENTIAL)
+        between F3 and F4, LAGGY one behind C1."""
+        return 5 + 2 * self.DEEP + (self.FIFO_DEPTH + 1 + self.DEEP if self.LAGGY else self.SEQUENTIAL)
 
     @property
     def slots(self) -> int:
@@ -413,7 +413,7 @@ async def fills_up(dut: Any, pace: int) -> None:
     loop, sizes = Loop(dut), Sizes.of(dut)
     chunks = 1 if pace == 1 else sizes.K_MAX // sizes.CHUNK_W
     await loop.reset()
-    places = sizes.places - (pace != 1 and bool(sizes.LAGGY))   # C1 fills only if columns follow each other at once
+    places = sizes.places - (1 + sizes.DEEP if pace != 1 and sizes.LAGGY else 0)   # C1 and what is behind it fill only without gaps
     task = Task([1] * (chunks * sizes.CHUNK_W), [{}] * (places + 4)).build(sizes, chunks)
     sink, events, rows = agents(dut, loop, sizes, [task], chunks)
     masks = next(a for a in loop.agents if isinstance(a, Source) and a.valid is dut.b_valid)

@@ -423,6 +423,9 @@ module loas_control #(
     wire [31:0] state_stride = ((n_words << 2) + (LINE_W / 8 - 1)) & ~(LINE_W / 8 - 1);
     wire [31:0] k_slices     = ({15'd0, k_reg} + (SLICE_W - 1)) >> SLICE_L;
     wire [31:0] k_chunks     = ({15'd0, k_reg} + (CHUNK_W - 1)) >> CHUNK_L;
+    reg  [CHUNKS_W-1:0] cfg_chunks_reg;   // k_reg is old when a layer starts
+
+    always @(posedge clk) cfg_chunks_reg <= k_chunks[CHUNKS_W-1:0];
 
     // a fully connected layer as a walk record: a window of one pixel in maps of one
     reg [511:0] whole_row;
@@ -647,7 +650,7 @@ module loas_control #(
 
     assign cfg_m           = m_reg;
     assign cfg_n           = n_reg;
-    assign cfg_chunks      = k_chunks[CHUNKS_W-1:0];
+    assign cfg_chunks      = cfg_chunks_reg;
     assign cfg_walk        = window_reg;
     assign cfg_branch      = branch_reg;
     assign cfg_state       = membranes_reg;

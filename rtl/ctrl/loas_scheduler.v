@@ -34,7 +34,8 @@ module loas_scheduler #(
     parameter integer LINE_W      = 1024,   // one line buffer of this width
     parameter integer CACHE_LINES = 2048,
     parameter integer OUT_ENTRIES = 2048,
-    parameter integer NUM_SLOTS   = 64      // one flip-flop each
+    parameter integer NUM_SLOTS   = 64,     // one flip-flop each
+    parameter integer DEEP        = 0       // 1: an entry of the block table is judged a cycle later, for the slow wires of an FPGA
 ) (
     input  wire                           clk,
     input  wire                           rst,
@@ -149,9 +150,26 @@ module loas_scheduler #(
                             | (raw_weights + {4'd0, raw_bytes} > cfg_b_end);
 
     wire fifo_ready;
-    assign raw_taken = raw_valid_reg & ~raw_bad & fifo_ready;
-    assign err       = raw_valid_reg & raw_bad;
+    wire raw_judged;    // raw_valid_reg and what is said of it
+    wire raw_refused;
+    assign raw_taken = raw_judged & ~raw_refused & fifo_ready;
+    assign err       = raw_judged & raw_refused;
     assign err_addr  = raw_params;
+
+    generate
+        if (DEEP != 0) begin : gen_judge_cut      // an entry every other cycle
+            reg judged_reg, refused_reg;
+            assign raw_judged  = raw_valid_reg & judged_reg;
+            assign raw_refused = refused_reg;
+            always @(posedge clk) begin
+                judged_reg  <= raw_valid_reg & ~raw_taken & ~rst;
+                refused_reg <= raw_bad;
+            end
+        end else begin : gen_judge
+            assign raw_judged  = raw_valid_reg;
+            assign raw_refused = raw_bad;
+        end
+    endgenerate
 
     wire        table_want = walk_reg & ~line_hit & ~line_wait_reg & ~err;
     wire        table_accept;
@@ -209,7 +227,7 @@ module loas_scheduler #(
     ) block_fifo_inst (
         .clk     (clk),
         .rst     (rst),
-        .s_valid (raw_valid_reg & ~raw_bad),
+        .s_valid (raw_judged & ~raw_refused),
         .s_ready (fifo_ready),
         .s_data  ({raw_end_reg, raw_last_reg, raw_cols_reg, raw_nnz[27:0], raw_weights, raw_masks, raw_params}),
         .m_valid (block_valid),
@@ -255,7 +273,7 @@ module loas_scheduler #(
     wire [NUM_TPPES-1:0] request = task_ready & ~sel_reg;
     wire [NUM_TPPES-1:0] grant;
     wire accepted = |(sel_reg & task_ready);
-    wire walk_ready;
+    wire walk_ready;         // the walk stands at the row of the next task
     wire walk2_ready;
     wire load     = block_valid & walk_ready & (|request) & ((sel_reg == {NUM_TPPES{1'b0}}) | accepted)
                   & ~(first_block_reg & slot_busy_reg[slot_reg]);
@@ -280,10 +298,30 @@ module loas_scheduler #(
     wire [31:0] row_addr, row_addr2;
     wire [17:0] row_y, row_y2;
     wire [17:0] row_x, row_x2;
-    wire        row_step = load & (~row_last | block_is_last);
-    wire        row_mark = layer_start | tile_change;
-    wire        row_back = load & row_last & ~block_is_last;
+    wire        step_now = load & (~row_last | block_is_last);
+    wire        back_now = load & row_last & ~block_is_last;
+    wire        row_step, row_mark, row_back, row_ready;
     wire [31:0] next_state = row_state_reg + cfg_walk[32*`LOAS_WALK_STATE_STEP +: 32];
+
+    generate
+        if (DEEP != 0) begin : gen_walk_cut       // the walk goes on a cycle after the task that it gave the row of
+            reg step_reg, tile_reg, back_reg;
+            assign row_step   = step_reg;
+            assign row_mark   = layer_start | tile_reg;
+            assign row_back   = back_reg;
+            assign walk_ready = row_ready & ~step_reg & ~back_reg;
+            always @(posedge clk) begin
+                step_reg <= step_now & ~rst;
+                tile_reg <= tile_change & ~rst;
+                back_reg <= back_now & ~rst;
+            end
+        end else begin : gen_walk
+            assign row_step   = step_now;
+            assign row_mark   = layer_start | tile_change;
+            assign row_back   = back_now;
+            assign walk_ready = row_ready;
+        end
+    endgenerate
 
     loas_row_walk row_walk_inst (
         .clk             (clk),
@@ -303,7 +341,7 @@ module loas_scheduler #(
         .step            (row_step),
         .mark            (row_mark),
         .back            (row_back),
-        .ready           (walk_ready),
+        .ready           (row_ready),
         .addr            (row_addr),
         .y               (row_y),
         .x               (row_x)

@@ -435,18 +435,23 @@ module loas_join #(
     reg [SLOT_B-1:0]       f4_slot_reg;
     reg [POS_W-SLOT_B-1:0] f4_line_reg;
     reg [POS_W-SLOT_B-1:0] line_reg;      // of the task, the line that w_data holds
+    reg                    f4_far_reg;    // f4_line_reg != line_reg: compared in advance, because much waits for it
 
     // Lines may be left when the last entry comes. They are used up before the task ends, so that nothing is on its way
     // afterwards: a match goes out alone, and what remains is an end without a match.
     wire f4_rest = f4_task_last_reg && f4_weights_reg && !(w_valid && w_last);
     wire f4_part = f4_match_reg && f4_rest;
-    wire in_far  = in_match && in_weight[POS_W-1:SLOT_B] != line_reg;
-    wire f4_far  = f4_match_reg && f4_line_reg != line_reg;
+    wire [POS_W-SLOT_B-1:0] in_line = in_weight[POS_W-1:SLOT_B];
+    wire [POS_W-SLOT_B-1:0] line_up = line_reg + 1'b1;
+    wire in_far  = in_match && in_line != line_reg;
+    wire f4_far  = f4_match_reg && f4_far_reg;
     wire f4_go   = f4_valid_reg && (f4_match_reg ? w_valid && !f4_far : !f4_rest);
     wire f4_fire = f4_go && e_ready && !f4_part;
     wire f4_end  = f4_fire && f4_task_last_reg;
     // an entry that moves in asks for its line in advance, unless the one that leaves was the last of its task
     wire ahead   = in_fire ? in_far && !f4_end : f4_valid_reg && (f4_far || (!f4_match_reg && f4_rest));
+
+    wire w_pop   = w_valid && w_ready;
 
     assign f4_ready = !f4_valid_reg || f4_fire;
     assign w_ready  = (f4_end && f4_weights_reg) || ahead;
@@ -466,7 +471,9 @@ module loas_join #(
         end
         f4_valid_reg <= in_fire || (f4_valid_reg && !f4_fire);
         if (f4_end) line_reg <= {(POS_W-SLOT_B){1'b0}};
-        else if (w_valid && w_ready) line_reg <= line_reg + 1'b1;
+        else if (w_pop) line_reg <= line_up;
+        if (in_fire) f4_far_reg <= f4_end ? in_line != {(POS_W-SLOT_B){1'b0}} : in_line != (w_pop ? line_up : line_reg);
+        else if (w_pop) f4_far_reg <= f4_line_reg != line_up;
         if (rst) begin
             f4_valid_reg <= 1'b0;
             line_reg     <= {(POS_W-SLOT_B){1'b0}};

@@ -13,6 +13,7 @@
 // m_last with the task's last. A finished column's pseudo sum waits beside its last weight, so that the next column starts
 // at once.
 // Stages: C0 reads the sums of the slices, C1 the word, C2 corrects. They stop together while C2 ends a column and m is not taken.
+// With DEEP the word and what goes with it pass a register in front of C2.
 // Widths: the packer bounds the sum of |w| of a column, so every sum of a subset fits ACC_W. Sums that wrap come out right as
 // long as O[t] fits.
 // ev_correction: a word that was not all ones was corrected.
@@ -132,12 +133,12 @@ module loas_join_laggy #(
     assign word_rd_index = base + {{(BASE_W-SLICE_B){1'b0}}, c1_count_reg};
 
     // ------------------------------------------------------------------------------------------------ C2: the correction
-    reg                c2_valid_reg;
-    reg                c2_match_reg;
-    reg                c2_col_last_reg;
-    reg                c2_task_last_reg;
-    reg [WEIGHT_W-1:0] c2_weight_reg;
-    reg [ACC_W-1:0]    c2_pseudo_reg;
+    localparam integer C2_W = 4 + WEIGHT_W + ACC_W;
+    reg  [C2_W-1:0]     read_reg;      // beside the word that has been read
+    wire                c2_valid, c2_match, c2_col_last, c2_task_last;
+    wire [WEIGHT_W-1:0] c2_weight;
+    wire [ACC_W-1:0]    c2_pseudo;
+    wire [T-1:0]        c2_word;
 
     always @(posedge clk) begin
         if (go) begin
@@ -150,18 +151,26 @@ module loas_join_laggy #(
             c1_count_reg     <= c0_count;
             c1_weight_reg    <= weight;
             c1_pseudo_reg    <= c0_pseudo;
-            c2_valid_reg     <= c1_valid_reg;
-            c2_match_reg     <= c1_match_reg;
-            c2_col_last_reg  <= c1_col_last_reg;
-            c2_task_last_reg <= c1_task_last_reg;
-            c2_weight_reg    <= c1_weight_reg;
-            c2_pseudo_reg    <= c1_pseudo_reg;
+            read_reg         <= {c1_valid_reg, c1_match_reg, c1_col_last_reg, c1_task_last_reg, c1_weight_reg, c1_pseudo_reg};
         end
         if (rst) begin
-            c1_valid_reg <= 1'b0;
-            c2_valid_reg <= 1'b0;
+            c1_valid_reg     <= 1'b0;
+            read_reg[C2_W-1] <= 1'b0;
         end
     end
+
+    generate
+        if (DEEP != 0) begin : gen_word_cut
+            reg [T+C2_W-1:0] word_reg;
+            assign {c2_word, c2_valid, c2_match, c2_col_last, c2_task_last, c2_weight, c2_pseudo} = word_reg;
+            always @(posedge clk) begin
+                if (go) word_reg <= {word_rd_data, read_reg};
+                if (rst) word_reg[C2_W-1] <= 1'b0;
+            end
+        end else begin : gen_word
+            assign {c2_word, c2_valid, c2_match, c2_col_last, c2_task_last, c2_weight, c2_pseudo} = {word_rd_data, read_reg};
+        end
+    endgenerate
 
     reg               m_valid_reg;
     reg               m_last_reg;
@@ -169,22 +178,22 @@ module loas_join_laggy #(
     reg [ACC_W-1:0]   m_pseudo_reg;
     reg [T*ACC_W-1:0] fix_reg;       // correction accumulators
 
-    wire c2_end = c2_valid_reg && c2_col_last_reg;
-    wire c2_go  = c2_valid_reg && go;
+    wire c2_end = c2_valid && c2_col_last;
+    wire c2_go  = c2_valid && go;
     wire done   = c2_end && go;
 
     assign go            = !c2_end || !m_valid_reg || m_ready;
-    assign ev_correction = c2_go && c2_match_reg && !(&word_rd_data);
+    assign ev_correction = c2_go && c2_match && !(&c2_word);
 
     genvar t;
     generate
         for (t = 0; t < T; t = t + 1) begin : gen_step
-            wire             off = c2_match_reg && !word_rd_data[t];
+            wire             off = c2_match && !c2_word[t];
             wire [ACC_W-1:0] sum = fix_reg[t*ACC_W +: ACC_W]
-                                 + (off ? {{(ACC_W-WEIGHT_W){c2_weight_reg[WEIGHT_W-1]}}, c2_weight_reg} : {ACC_W{1'b0}});
+                                 + (off ? {{(ACC_W-WEIGHT_W){c2_weight[WEIGHT_W-1]}}, c2_weight} : {ACC_W{1'b0}});
             always @(posedge clk) begin
-                if (c2_go) fix_reg[t*ACC_W +: ACC_W] <= c2_col_last_reg ? {ACC_W{1'b0}} : sum;
-                if (done) m_sum_reg[t*ACC_W +: ACC_W] <= DEEP != 0 ? sum : c2_pseudo_reg - sum;
+                if (c2_go) fix_reg[t*ACC_W +: ACC_W] <= c2_col_last ? {ACC_W{1'b0}} : sum;
+                if (done) m_sum_reg[t*ACC_W +: ACC_W] <= DEEP != 0 ? sum : c2_pseudo - sum;
                 if (rst) fix_reg[t*ACC_W +: ACC_W] <= {ACC_W{1'b0}};
             end
             assign m_sum[t*ACC_W +: ACC_W] = DEEP != 0 ? m_pseudo_reg - m_sum_reg[t*ACC_W +: ACC_W] : m_sum_reg[t*ACC_W +: ACC_W];
@@ -193,8 +202,8 @@ module loas_join_laggy #(
 
     always @(posedge clk) begin
         if (done) begin
-            m_last_reg   <= c2_task_last_reg;
-            m_pseudo_reg <= c2_pseudo_reg;
+            m_last_reg   <= c2_task_last;
+            m_pseudo_reg <= c2_pseudo;
         end
         m_valid_reg <= done || (m_valid_reg && !m_ready);
         if (rst) m_valid_reg <= 1'b0;

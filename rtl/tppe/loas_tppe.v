@@ -167,7 +167,29 @@ module loas_tppe #(
     wire [7:0]  next_px   = pool_end ? 8'd0 : pool_x_reg + 8'd1;
     wire [31:0] next_line = line_addr_reg + step_y;
 
-    assign task_ready = todo_reg == {PARTS{1'b0}} && !more_reg;
+    wire free = todo_reg == {PARTS{1'b0}} && !more_reg;
+
+    generate
+        if (DEEP != 0) begin : gen_ready_cut      // a cycle late, which the scheduler waits for
+            reg ready_reg;
+            assign task_ready = ready_reg;
+            always @(posedge clk) ready_reg <= free && !take && !rst;
+        end else begin : gen_ready
+            assign task_ready = free;
+        end
+    endgenerate
+
+    // what of the layer decides much, taken with its first task
+    reg  index_reg;
+    reg  many_pixels_reg;
+    wire many_pixels = cfg_walk[32*`LOAS_WALK_KERNEL +: 16] != 16'h0101 || |cfg_walk[32*`LOAS_WALK_BRANCH +: 32];
+
+    always @(posedge clk) begin
+        if (take) begin
+            index_reg       <= cfg_index;
+            many_pixels_reg <= many_pixels;
+        end
+    end
 
     always @(posedge clk) begin
         todo_reg <= todo_reg & ~(valid & ready);
@@ -373,15 +395,34 @@ module loas_tppe #(
 
     // A second walk over the window runs ahead of the first, and asks the cache to fetch the lines its pixels begin with. These are
     // hints: what is not said when the first walk ends is left unsaid.
-    wire                many_pixels = cfg_walk[32*`LOAS_WALK_KERNEL +: 16] != 16'h0101 || |cfg_walk[32*`LOAS_WALK_BRANCH +: 32];
-    wire                scout_pixel, scout_inside, unused_scout_ready, unused_scout_last;
+    wire                scout_pixel, scout_inside, scout_ready, scout_end, unused_scout_ready, unused_scout_last;
+    wire [31:0]         pixel_hint;
     wire [SLICES_W-1:0] unused_scout_slices;
 
-    assign scout_valid = scout_pixel && scout_inside;
+    assign scout_end = rst || (pixel_valid && pixel_ready && pixel_last);
+
+    generate
+        if (DEEP != 0) begin : gen_scout_cut      // a hint every other cycle
+            reg        hint_valid_reg;
+            reg [31:0] hint_reg;
+            assign scout_valid = hint_valid_reg;
+            assign scout_addr  = hint_reg;
+            assign scout_ready = !scout_inside || !hint_valid_reg;
+            always @(posedge clk) begin
+                if (!hint_valid_reg) hint_reg <= pixel_hint;
+                hint_valid_reg <= hint_valid_reg ? !(port_free && ~|req_valid) : scout_pixel && scout_inside;
+                if (scout_end) hint_valid_reg <= 1'b0;
+            end
+        end else begin : gen_scout
+            assign scout_valid = scout_pixel && scout_inside;
+            assign scout_addr  = pixel_hint;
+            assign scout_ready = !scout_valid || (port_free && ~|req_valid);
+        end
+    endgenerate
 
     loas_window #(.SLICES_W(SLICES_W)) scout_inst (
         .clk           (clk),
-        .rst           (rst || (pixel_valid && pixel_ready && pixel_last)),
+        .rst           (scout_end),
         .cfg_kh        (cfg_walk[32*`LOAS_WALK_KERNEL +: 8]),
         .cfg_kw        (cfg_walk[32*`LOAS_WALK_KERNEL + 8 +: 8]),
         .cfg_in_h      (cfg_walk[32*`LOAS_WALK_IN_SIZE +: 16]),
@@ -397,7 +438,7 @@ module loas_tppe #(
         .cfg2_a_stride (cfg_branch[32*`LOAS_WALK_PITCH +: 32]),
         .cfg2_row_bytes(cfg_branch[32*`LOAS_WALK_ROW_BYTES +: 32]),
         .cfg2_slices   (cfg_branch[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
-        .s_valid       (row_taken && many_pixels),
+        .s_valid       (row_taken && many_pixels_reg),
         .s_ready       (unused_scout_ready),
         .s_addr        (a_addr_reg),
         .s_y           (y_reg),
@@ -406,8 +447,8 @@ module loas_tppe #(
         .s_y2          (y2_reg),
         .s_x2          (x2_reg),
         .m_valid       (scout_pixel),
-        .m_ready       (!scout_valid || (port_free && ~|req_valid)),
-        .m_addr        (scout_addr),
+        .m_ready       (scout_ready),
+        .m_addr        (pixel_hint),
         .m_inside      (scout_inside),
         .m_slices      (unused_scout_slices),
         .m_last        (unused_scout_last)
@@ -508,7 +549,7 @@ module loas_tppe #(
             assign plain_last  = place_last;
             assign plain_data  = {{CHUNK_W{1'b0}}, part_reg} | ({{(WIDE-CHUNK_W){1'b0}}, place_data} << (fill_reg * CHUNK_W));
             always @(posedge clk) begin
-                if (place_valid && plain_take && !cfg_index) begin
+                if (place_valid && plain_take && !index_reg) begin
                     part_reg  <= full ? {(WIDE-CHUNK_W){1'b0}} : plain_data[WIDE-CHUNK_W-1:0];
                     fill_reg  <= full ? {WINDOW_B{1'b0}} : fill_reg + 1'b1;
                     chunk_reg <= col_end ? {CHUNKS_W{1'b0}} : chunk_reg + 1'b1;
@@ -527,17 +568,17 @@ module loas_tppe #(
             wire [CHUNKS_W:0] rounded = {1'b0, cfg_chunks} + WINDOW_LAST[CHUNKS_W:0];
             loas_index_decode #(.CHUNK_W(WIDE), .RATE(INDEX_RATE), .ITEM_W(CHUNK_W), .K_MAX(K_MAX)) decode_inst (
                 .clk(clk), .rst(rst), .cfg_chunks(rounded[WINDOW_B +: WIN_W]),
-                .s_valid(valid[CODE] && cfg_index), .s_ready(code_ready), .s_cols(cols_reg), .s_nnz(nnz_reg),
+                .s_valid(valid[CODE] && index_reg), .s_ready(code_ready), .s_cols(cols_reg), .s_nnz(nnz_reg),
                 .s_empty(masks_reg == weights_reg), .s_tag(pixel_reg),
-                .in_valid(place_valid && cfg_index), .in_ready(bytes_ready), .in_data(place_data), .in_last(place_last),
+                .in_valid(place_valid && index_reg), .in_ready(bytes_ready), .in_data(place_data), .in_last(place_last),
                 .m_valid(code_valid), .m_ready(mask_ready), .m_data(code_data), .m_last(code_last), .err(err_code),
                 .err_tag(err_code_pixel)
             );
-            assign ready[CODE] = code_ready || !cfg_index;
-            assign place_ready = cfg_index ? bytes_ready : plain_take;
-            assign mask_valid  = cfg_index ? code_valid : plain_valid;
-            assign mask_data   = cfg_index ? code_data : plain_data;
-            assign mask_last   = cfg_index ? code_last : plain_last;
+            assign ready[CODE] = code_ready || !index_reg;
+            assign place_ready = index_reg ? bytes_ready : plain_take;
+            assign mask_valid  = index_reg ? code_valid : plain_valid;
+            assign mask_data   = index_reg ? code_data : plain_data;
+            assign mask_last   = index_reg ? code_last : plain_last;
             wire unused_rounded = &{1'b0, rounded};
         end else begin : gen_no_index
             assign ready[CODE] = 1'b1;
@@ -547,7 +588,7 @@ module loas_tppe #(
             assign mask_last   = plain_last;
             assign err_code       = 1'b0;
             assign err_code_pixel = 2'd0;
-            wire unused_index = cfg_index;
+            wire unused_index = index_reg;
         end
         assign plain_ready = mask_ready;
 
@@ -575,13 +616,30 @@ module loas_tppe #(
         end
     endgenerate
 
+    wire              line_valid, line_ready, line_last;
+    wire [LINE_W-1:0] line_data;
+
+    generate
+        if (DEEP != 0) begin : gen_weight_cut
+            loas_skid #(.W(LINE_W + 1)) line_inst (
+                .clk(clk), .rst(rst), .s_valid(line_valid), .s_ready(line_ready), .s_data({line_last, line_data}),
+                .m_valid(weight_valid), .m_ready(weight_ready), .m_data({weight_last, weight_data})
+            );
+        end else begin : gen_weight
+            assign weight_valid = line_valid;
+            assign line_ready   = weight_ready;
+            assign weight_last  = line_last;
+            assign weight_data  = line_data;
+        end
+    endgenerate
+
     loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(LINE_W), .LINES(2)) weights_inst (
         .clk(clk), .rst(rst),
         .s_valid(valid[WEIGHTS]), .s_ready(ready[WEIGHTS]), .s_addr(weights_reg), .s_end(weights_reg + nnz_bytes),
         .req_valid(req_valid[WEIGHTS]), .req_ready(req_ready[WEIGHTS]), .req_addr(req_addr[32*WEIGHTS +: 32]),
         .fetch_valid(no_fetch[33]), .fetch_ready(1'b0), .fetch_addr(no_fetch[65:34]),
         .rsp_valid(rsp[WEIGHTS]), .rsp_data(rsp_data),
-        .m_valid(weight_valid), .m_ready(weight_ready), .m_data(weight_data), .m_last(weight_last)
+        .m_valid(line_valid), .m_ready(line_ready), .m_data(line_data), .m_last(line_last)
     );
 
     // The join is ready when its matches are found to be over; with DEEP streams and decoder do not wait for that in the same cycle.
@@ -821,7 +879,7 @@ module loas_tppe #(
 
     // ---------------------------------------------------------------------------------------------------------- errors
     wire record_bad;
-    wire masks_bad = valid[MASKS] && (masks_reg > weights_reg || (masks_reg == weights_reg && !cfg_index));
+    wire masks_bad = valid[MASKS] && (masks_reg > weights_reg || (masks_reg == weights_reg && !index_reg));
 
     generate
         if (MEM_W < 32) begin : gen_narrow
@@ -833,12 +891,35 @@ module loas_tppe #(
         end
     endgenerate
 
-    assign err_fiber_a = err_row;
-    assign err_fiber_b = !err_row && (err_join || record_bad || masks_bad || err_code);
-    assign err_addr    = err_row    ? err_row_addr
-                       : err_join   ? bank_params_reg[err_join_bank]
-                       : record_bad ? bank_params_reg[out_bank_reg]
-                       : err_code && err_code_pixel != pixel_reg ? bank_params_reg[err_code_pixel[0]] : params_reg;
+    wire [31:0] rest_addr = err_code && err_code_pixel != pixel_reg ? bank_params_reg[err_code_pixel[0]] : params_reg;
+
+    generate
+        if (DEEP != 0) begin : gen_error_cut
+            // what may be said is kept apart, and chosen from a cycle later
+            reg        row_bad_reg, join_bad_reg, record_bad_reg, rest_bad_reg;
+            reg [31:0] row_at_reg, join_at_reg, record_at_reg, rest_at_reg;
+            assign err_fiber_a = row_bad_reg;
+            assign err_fiber_b = !row_bad_reg && (join_bad_reg || record_bad_reg || rest_bad_reg);
+            assign err_addr    = row_bad_reg ? row_at_reg : join_bad_reg ? join_at_reg : record_bad_reg ? record_at_reg : rest_at_reg;
+            always @(posedge clk) begin
+                row_bad_reg    <= err_row && !rst;
+                join_bad_reg   <= err_join && !rst;
+                record_bad_reg <= record_bad && !rst;
+                rest_bad_reg   <= (masks_bad || err_code) && !rst;
+                row_at_reg     <= err_row_addr;
+                join_at_reg    <= bank_params_reg[err_join_bank];
+                record_at_reg  <= bank_params_reg[out_bank_reg];
+                rest_at_reg    <= rest_addr;
+            end
+        end else begin : gen_error
+            assign err_fiber_a = err_row;
+            assign err_fiber_b = !err_row && (err_join || record_bad || masks_bad || err_code);
+            assign err_addr    = err_row    ? err_row_addr
+                               : err_join   ? bank_params_reg[err_join_bank]
+                               : record_bad ? bank_params_reg[out_bank_reg]
+                               : rest_addr;
+        end
+    endgenerate
 
     // ---------------------------------------------------------------------------------------------------------- events
     // a task that cannot yet enter the join waits for a row bank
