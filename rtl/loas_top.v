@@ -723,7 +723,8 @@ module loas_top #(
         .SLICE_W(SLICE_W),
         .K_MAX(K_MAX),
         .OUT_ENTRIES(OUT_ENTRIES),
-        .NUM_SLOTS(NUM_SLOTS)
+        .NUM_SLOTS(NUM_SLOTS),
+        .DEEP(DEEP)
     ) compressor_inst (
         .clk             (clk),
         .rst             (core_rst),

@@ -88,8 +88,8 @@ def test_image_in_the_netlist(tmp_path: Path, size: int) -> None:
 
 
 def test_image_that_is_too_large(tmp_path: Path) -> None:
-    (tmp_path / "image.bin").write_bytes(bytes(262144 + 8))
-    with pytest.raises(Exception, match="262152 bytes do not fit in the 262144 bytes of block RAM of board ulx3s"):
+    (tmp_path / "image.bin").write_bytes(bytes(131072 + 8))
+    with pytest.raises(Exception, match="131080 bytes do not fit in the 131072 bytes of block RAM of board ulx3s"):
         fpga.memory_file(tmp_path / "image.bin", fpga.Board.load("ulx3s"), tmp_path)
 
 

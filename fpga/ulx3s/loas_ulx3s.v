@@ -35,7 +35,7 @@ module loas_ulx3s #(
     parameter integer OUTSTANDING  = 4,
     parameter integer OUT_ENTRIES  = 256,
     parameter integer NUM_SLOTS    = 8,
-    parameter integer RAM_BYTES    = 262144,
+    parameter integer RAM_BYTES    = 131072,
     parameter         RAM_FILE     = "",
     parameter integer SDRAM_EN     = 1,
     parameter integer INIT_US      = 200,

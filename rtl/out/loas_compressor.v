@@ -30,7 +30,8 @@ module loas_compressor #(
     parameter integer SLICE_W     = 16,    // neurons taken in a cycle; SLICE_W * WORD_W bits are moved together
     parameter integer K_MAX       = 8192,  // longest row: K_MAX * (1 + WORD_W) bits of FIFO
     parameter integer OUT_ENTRIES = 2048,
-    parameter integer NUM_SLOTS   = 64
+    parameter integer NUM_SLOTS   = 64,
+    parameter integer DEEP        = 0      // 1: what is read passes a register before it is looked at
 ) (
     input  wire                           clk,
     input  wire                           rst,
@@ -169,8 +170,10 @@ module loas_compressor #(
     end
 
     // ---------------------------------------------------------------- stage 1: rd_data
-    reg                       s1_valid_reg;
-    reg                       s1_last_reg;
+    reg                       read_valid_reg;
+    reg                       read_last_reg;
+    wire                      s1_valid, s1_last;
+    wire [ENTRY_W-1:0]        s1_data;
     reg                       s2_valid_reg;
     reg                       s2_last_reg;
     reg  [PART_W-1:0]         s2_part_reg;     // mask bits, or integer
@@ -184,25 +187,45 @@ module loas_compressor #(
     wire [COUNT_W-1:0]        s1_count;
     reg  [PART_W-1:0]         s1_part;
 
-    assign read_ready = !s1_valid_reg || s1_ready;
-
     genvar k;
     generate
+        if (DEEP != 0) begin : gen_cut
+            reg               valid_reg, last_reg;
+            reg [ENTRY_W-1:0] data_reg;
+            wire              room = !valid_reg || s1_ready;
+            assign read_ready = !read_valid_reg || room;
+            assign s1_valid   = valid_reg;
+            assign s1_last    = last_reg;
+            assign s1_data    = data_reg;
+            always @(posedge clk) begin
+                if (room) begin
+                    valid_reg <= read_valid_reg;
+                    last_reg  <= read_last_reg;
+                    data_reg  <= rd_data;
+                end
+                if (rst) valid_reg <= 1'b0;
+            end
+        end else begin : gen_direct
+            assign read_ready = !read_valid_reg || s1_ready;
+            assign s1_valid   = read_valid_reg;
+            assign s1_last    = read_last_reg;
+            assign s1_data    = rd_data;
+        end
         for (k = 0; k < SLICE_W; k = k + 1) begin : gen_word
-            assign s1_keep[k] = |rd_data[k*T +: T] && !cfg_readout;
-            assign s1_words[k*WORD_W +: T] = rd_data[k*T +: T];
+            assign s1_keep[k] = |s1_data[k*T +: T] && !cfg_readout;
+            assign s1_words[k*WORD_W +: T] = s1_data[k*T +: T];
             if (WORD_W > T) begin : gen_pad
                 assign s1_words[k*WORD_W+T +: WORD_W-T] = {(WORD_W-T){1'b0}};
             end
         end
         if (ENTRY_W > SLICE_W * T) begin : gen_value_only
-            wire unused_high = &{1'b0, rd_data[ENTRY_W-1:SLICE_W*T]};
+            wire unused_high = &{1'b0, s1_data[ENTRY_W-1:SLICE_W*T]};
         end
     endgenerate
 
     always @* begin
         s1_part = {PART_W{1'b0}};
-        if (cfg_readout) s1_part[31:0] = rd_data[31:0];
+        if (cfg_readout) s1_part[31:0] = s1_data[31:0];
         else s1_part[SLICE_W-1:0] = s1_keep;
     end
 
@@ -212,19 +235,19 @@ module loas_compressor #(
 
     always @(posedge clk) begin
         if (read_ready) begin
-            s1_valid_reg <= read;
-            s1_last_reg  <= read_last;
+            read_valid_reg <= read;
+            read_last_reg  <= read_last;
         end
-        if (s1_ready) s2_valid_reg <= s1_valid_reg;
-        if (s1_ready && s1_valid_reg) begin
-            s2_last_reg  <= s1_last_reg;
+        if (s1_ready) s2_valid_reg <= s1_valid;
+        if (s1_ready && s1_valid) begin
+            s2_last_reg  <= s1_last;
             s2_part_reg  <= s1_part;
             s2_words_reg <= s1_kept_words;
             s2_count_reg <= s1_count;
         end
         if (rst) begin
-            s1_valid_reg <= 1'b0;
-            s2_valid_reg <= 1'b0;
+            read_valid_reg <= 1'b0;
+            s2_valid_reg   <= 1'b0;
         end
     end
 

@@ -12,7 +12,8 @@ module tb_out_rows #(
     parameter integer SLICE_W     = 8,
     parameter integer K_MAX       = 512,
     parameter integer OUT_ENTRIES = 256,
-    parameter integer NUM_SLOTS   = 8
+    parameter integer NUM_SLOTS   = 8,
+    parameter integer DEEP        = 0
 ) (
     input  wire                                     clk,
     input  wire                                     rst,
@@ -61,7 +62,7 @@ module tb_out_rows #(
     );
 
     loas_compressor #(
-        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .OUT_ENTRIES(OUT_ENTRIES), .NUM_SLOTS(NUM_SLOTS)
+        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .OUT_ENTRIES(OUT_ENTRIES), .NUM_SLOTS(NUM_SLOTS), .DEEP(DEEP)
     ) compressor_inst (
         .clk(clk), .rst(rst), .layer_start(layer_start), .cfg_m(cfg_m), .cfg_entries(cfg_entries), .cfg_slots(cfg_slots),
         .cfg_readout(cfg_readout), .cfg_out_base(cfg_out_base), .cfg_out_stride(cfg_out_stride), .done(done),
