@@ -255,7 +255,8 @@ def run_tool(command: list[str], folder: Path, log: str, on_line: Callable[[str]
 
 
 STAGES = (("Packing", "pack"), ("Running main analytical", "place"), ("Running Static placer", "place"),
-          ("simulated annealing", "refine the placement"), ("Running router", "route"), ("Routing", "route"), ("Program finished", "finish"))  # fmt: skip
+          ("simulated annealing", "refine the placement"), ("Running router", "route"), ("Routing", "route"),
+          ("Program finished", "finish"))  # fmt: skip
 
 
 def place_and_route(board: Board, folder: Path, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -275,8 +276,8 @@ def place_and_route(board: Board, folder: Path, seed: int, say: Callable[[str], 
                 said.append(name)
                 say(f"nextpnr: {name}")
 
-    run_tool([f"yowasp-nextpnr-{board.family}", *board.device, *board.effort, "--json", f"{board.top}.json", *output, "--freq", str(board.aim_mhz),
-              "--timing-allow-fail", "--report", "report.json", "--seed", str(seed)], folder, "nextpnr.log", stage)  # fmt: skip
+    run_tool([f"yowasp-nextpnr-{board.family}", *board.device, *board.effort, "--json", f"{board.top}.json", *output, "--freq",
+              str(board.aim_mhz), "--timing-allow-fail", "--report", "report.json", "--seed", str(seed)], folder, "nextpnr.log", stage)  # fmt: skip
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return report
 
