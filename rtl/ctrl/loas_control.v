@@ -312,7 +312,8 @@ module loas_control #(
     wire judge_bad  = (state_reg == S_JUDGE) & (bad_reg | (begun_reg & (sum_reg != 32'd0)));
     wire judge_image = (bad_word_reg < `LOAS_HDR_CONFIG0) | (bad_word_reg > `LOAS_HDR_CONFIG3);
     wire fit_bad    = (state_reg == S_FIT) & (need_reg > ALL_OUT);
-    wire shape_bad  = (state_reg == S_SHAPE) & (bits_reg + bits2_reg != k_slices);
+    reg  shape_reg;               // what S_SHAPE finds, said behind it: a long sum in front of everything that an error decides
+    wire shape_bad  = (state_reg == S_START) & shape_reg;
     reg [31:0] idle_reg;          // cycles without progress
     wire waiting    = rd_outstanding | wr_outstanding | pending_reg;
     wire dog        = (watchdog != 32'd0) & waiting & (idle_reg >= watchdog);
@@ -397,9 +398,9 @@ module loas_control #(
             S_SIZE:    state_next = S_FIT;
             // too many entries fail here
             S_FIT:     state_next = S_SHAPE;
-            // a window that does not make K fails here
+            // one cycle for what the windows make
             S_SHAPE:   state_next = S_START;
-            // one cycle: layer_start
+            // one cycle: layer_start; a window that does not make K fails here
             S_START:   state_next = S_RUN;
             // waits for the layer's work
             S_RUN:     if (layer_over) state_next = S_SUM;
@@ -425,7 +426,10 @@ module loas_control #(
     wire [31:0] k_chunks     = ({15'd0, k_reg} + (CHUNK_W - 1)) >> CHUNK_L;
     reg  [CHUNKS_W-1:0] cfg_chunks_reg;   // k_reg is old when a layer starts
 
-    always @(posedge clk) cfg_chunks_reg <= k_chunks[CHUNKS_W-1:0];
+    always @(posedge clk) begin
+        cfg_chunks_reg <= k_chunks[CHUNKS_W-1:0];
+        shape_reg      <= bits_reg + bits2_reg != k_slices;
+    end
 
     // a fully connected layer as a walk record: a window of one pixel in maps of one
     reg [511:0] whole_row;
@@ -635,7 +639,7 @@ module loas_control #(
     assign image_base  = base_reg;
     assign image_size  = size_reg;
     assign invalidate  = (state_reg == S_SETTLE) & settled & quiet;
-    assign layer_start = state_reg == S_START;
+    assign layer_start = (state_reg == S_START) & ~shape_reg;
     assign perf_run    = state_reg == S_RUN;
 
     assign rd_valid = state_reg == S_REQ;
