@@ -23,7 +23,7 @@ module loas_pynq_z2 #(
     parameter integer K_MAX       = 4096,
     parameter integer LAGGY       = 1,
     parameter integer SEQUENTIAL  = 0,
-    parameter integer DEEP        = 1,
+    parameter integer DEEP        = 0,
     parameter integer FIFO_DEPTH  = 8,
     parameter integer INDEX_RATE  = 1,
     parameter integer CARRY       = 1,

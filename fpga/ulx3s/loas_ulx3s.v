@@ -39,7 +39,7 @@ module loas_ulx3s #(
     parameter         RAM_FILE     = "",
     parameter integer SDRAM_EN     = 1,
     parameter integer INIT_US      = 200,
-    parameter integer CLK_HZ       = 50_000_000,   // 25, 50 or 75 MHz: the PLL's
+    parameter integer CLK_HZ       = 50_000_000,   // a multiple of 5 MHz: what the PLL makes
     parameter integer BAUD         = 3_000_000,
     parameter [31:0]  BITSTREAM_ID = 32'd0
 ) (
