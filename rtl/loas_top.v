@@ -309,6 +309,9 @@ module loas_top #(
     wire [16:0] cmp_cmd_chunks;
     wire [CHUNK_W-1:0] rec_wr_data;
     wire [CHUNK_W-1:0] cmp_wr_data;
+    wire out_valid;
+    wire out_ready;
+    wire [CHUNK_W-1:0] out_data;
 
     loas_axil_regs #(
         .CONFIG0(CONFIG0),
@@ -792,7 +795,7 @@ module loas_top #(
     assign rd_keep[NUM_TPPES] = 1'b0;
 
     generate
-        if (DEEP != 0) begin : gen_shared_cut
+        if (DEEP != 0) begin : gen_core_rst_cut
             // these go everywhere; what could meet them comes later still
             reg core_rst_reg, invalidate_reg;
             assign core_rst   = core_rst_reg;
@@ -801,19 +804,16 @@ module loas_top #(
                 core_rst_reg   <= core_rst_now;
                 invalidate_reg <= invalidate_now;
             end
-            loas_skid #(.W(33)) skid_inst (
-                .clk(clk), .rst(core_rst), .s_valid(shared_valid), .s_ready(shared_ready), .s_data({shared_fetch, shared_addr}),
-                .m_valid(rd_valid[NUM_TPPES]), .m_ready(rd_ready[NUM_TPPES]), .m_data({rd_fetch[NUM_TPPES], rd_addr[NUM_TPPES*32 +: 32]})
-            );
-        end else begin : gen_shared
+        end else begin : gen_core_rst
             assign core_rst   = core_rst_now;
             assign invalidate = invalidate_now;
-            assign rd_valid[NUM_TPPES]         = shared_valid;
-            assign rd_addr[NUM_TPPES*32 +: 32] = shared_addr;
-            assign rd_fetch[NUM_TPPES]         = shared_fetch;
-            assign shared_ready                = rd_ready[NUM_TPPES];
         end
     endgenerate
+
+    loas_cut #(.W(33), .CUT(DEEP)) shared_cut_inst (
+        .clk(clk), .rst(core_rst), .s_valid(shared_valid), .s_ready(shared_ready), .s_data({shared_fetch, shared_addr}),
+        .m_valid(rd_valid[NUM_TPPES]), .m_ready(rd_ready[NUM_TPPES]), .m_data({rd_fetch[NUM_TPPES], rd_addr[NUM_TPPES*32 +: 32]})
+    );
 
     loas_fiber_cache #(
         .NUM_PORTS(NUM_PORTS),
@@ -883,6 +883,13 @@ module loas_top #(
         .m_axi_rready   (m_axi_rready)
     );
 
+    // a command's chunks may wait here after its source is idle: control asks the write master too
+    loas_cut #(.W(CHUNK_W), .CUT(DEEP)) write_cut_inst (
+        .clk(clk), .rst(core_rst),
+        .s_valid(rec_sel ? rec_wr_valid : cmp_wr_valid), .s_ready(wr_ready), .s_data(rec_sel ? rec_wr_data : cmp_wr_data),
+        .m_valid(out_valid), .m_ready(out_ready), .m_data(out_data)
+    );
+
     loas_axi_write #(
         .AXI_W(AXI_W),
         .CHUNK_W(CHUNK_W)
@@ -904,9 +911,9 @@ module loas_top #(
         .cmd_ready     (cmd_ready),
         .cmd_addr      (rec_sel ? rec_cmd_addr : cmp_cmd_addr),
         .cmd_chunks    (rec_sel ? rec_cmd_chunks : cmp_cmd_chunks),
-        .wr_valid      (rec_sel ? rec_wr_valid : cmp_wr_valid),
-        .wr_ready      (wr_ready),
-        .wr_data       (rec_sel ? rec_wr_data : cmp_wr_data),
+        .wr_valid      (out_valid),
+        .wr_ready      (out_ready),
+        .wr_data       (out_data),
         .m_axi_awid    (m_axi_awid),
         .m_axi_awaddr  (m_axi_awaddr),
         .m_axi_awlen   (m_axi_awlen),

@@ -138,6 +138,8 @@ CASES = [
     ("loas_fifo", {"W": 9, "DEPTH": 5}),
     ("loas_fifo_ram", {"W": 33, "DEPTH": 4}),
     ("loas_skid", {"W": 1}),
+    ("loas_cut", {"W": 12, "CUT": 0}),
+    ("loas_cut", {"W": 12, "CUT": 1}),
     ("loas_width_adapter", {"S_W": 128, "M_W": 32}),
     ("loas_width_adapter", {"S_W": 8, "M_W": 64}),
 ]

@@ -411,19 +411,11 @@ module loas_join #(
 
     assign in_fire = in_valid && f4_ready;
 
-    generate
-        if (DEEP != 0) begin : gen_cut
-            loas_skid #(.W(IN_W)) cut_inst (
-                .clk(clk), .rst(rst), .s_valid(f3_valid_reg), .s_ready(f3_leave), .s_data(f3_out),
-                .m_valid(in_valid), .m_ready(f4_ready),
-                .m_data({in_match, in_col_last, in_task_last, in_weights, in_bank, in_loc, in_weight})
-            );
-        end else begin : gen_no_cut
-            assign in_valid = f3_valid_reg;
-            assign f3_leave = f4_ready;
-            assign {in_match, in_col_last, in_task_last, in_weights, in_bank, in_loc, in_weight} = f3_out;
-        end
-    endgenerate
+    loas_cut #(.W(IN_W), .CUT(DEEP)) cut_inst (
+        .clk(clk), .rst(rst), .s_valid(f3_valid_reg), .s_ready(f3_leave), .s_data(f3_out),
+        .m_valid(in_valid), .m_ready(f4_ready),
+        .m_data({in_match, in_col_last, in_task_last, in_weights, in_bank, in_loc, in_weight})
+    );
 
     reg                    f4_valid_reg;
     reg                    f4_match_reg;

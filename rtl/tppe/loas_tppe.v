@@ -619,19 +619,10 @@ module loas_tppe #(
     wire              line_valid, line_ready, line_last;
     wire [LINE_W-1:0] line_data;
 
-    generate
-        if (DEEP != 0) begin : gen_weight_cut
-            loas_skid #(.W(LINE_W + 1)) line_inst (
-                .clk(clk), .rst(rst), .s_valid(line_valid), .s_ready(line_ready), .s_data({line_last, line_data}),
-                .m_valid(weight_valid), .m_ready(weight_ready), .m_data({weight_last, weight_data})
-            );
-        end else begin : gen_weight
-            assign weight_valid = line_valid;
-            assign line_ready   = weight_ready;
-            assign weight_last  = line_last;
-            assign weight_data  = line_data;
-        end
-    endgenerate
+    loas_cut #(.W(LINE_W + 1), .CUT(DEEP)) line_cut_inst (
+        .clk(clk), .rst(rst), .s_valid(line_valid), .s_ready(line_ready), .s_data({line_last, line_data}),
+        .m_valid(weight_valid), .m_ready(weight_ready), .m_data({weight_last, weight_data})
+    );
 
     loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(LINE_W), .LINES(2)) weights_inst (
         .clk(clk), .rst(rst),
@@ -646,20 +637,10 @@ module loas_tppe #(
     wire            join_b_valid, join_b_ready, join_b_last;
     wire [WIDE-1:0] join_b_data;
 
-    generate
-        if (DEEP != 0) begin : gen_cut
-            loas_skid #(.W(WIDE + 1)) cut_inst (
-                .clk(clk), .rst(rst),
-                .s_valid(mask_valid), .s_ready(mask_ready), .s_data({mask_last, mask_data}),
-                .m_valid(join_b_valid), .m_ready(join_b_ready), .m_data({join_b_last, join_b_data})
-            );
-        end else begin : gen_no_cut
-            assign mask_ready   = join_b_ready;
-            assign join_b_valid = mask_valid;
-            assign join_b_data  = mask_data;
-            assign join_b_last  = mask_last;
-        end
-    endgenerate
+    loas_cut #(.W(WIDE + 1), .CUT(DEEP)) mask_cut_inst (
+        .clk(clk), .rst(rst), .s_valid(mask_valid), .s_ready(mask_ready), .s_data({mask_last, mask_data}),
+        .m_valid(join_b_valid), .m_ready(join_b_ready), .m_data({join_b_last, join_b_data})
+    );
 
     // --------------------------------------------------------------------------------------------------------- the join
     wire                err_join, err_join_bank;
@@ -847,19 +828,10 @@ module loas_tppe #(
     wire               col_valid, col_ready, col_last;
     wire [T*ACC_W-1:0] col_sum;
 
-    generate
-        if (DEEP != 0) begin : gen_sum_cut
-            loas_skid #(.W(T*ACC_W + 1)) sum_inst (
-                .clk(clk), .rst(rst), .s_valid(end_valid), .s_ready(end_ready), .s_data({end_last, end_sum}),
-                .m_valid(col_valid), .m_ready(col_ready), .m_data({col_last, col_sum})
-            );
-        end else begin : gen_no_sum_cut
-            assign col_valid = end_valid;
-            assign end_ready = col_ready;
-            assign col_last  = end_last;
-            assign col_sum   = end_sum;
-        end
-    endgenerate
+    loas_cut #(.W(T*ACC_W + 1), .CUT(DEEP)) sum_cut_inst (
+        .clk(clk), .rst(rst), .s_valid(end_valid), .s_ready(end_ready), .s_data({end_last, end_sum}),
+        .m_valid(col_valid), .m_ready(col_ready), .m_data({col_last, col_sum})
+    );
 
     wire known = params_valid && (state_valid || !cfg_carry_in);
 
