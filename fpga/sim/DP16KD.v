@@ -192,24 +192,24 @@ module DP16KD #(
     wire [17:0] di_a   = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
     wire [17:0] di_b   = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
 
-    // of an address: the bits of its row that a port of a width touches (36: of both rows)
-    function [17:0] lanes(input integer width, input [13:0] addr);
+    // of an address: the first bit of its row that a port of a width touches, and all of them (36: of both rows)
+    function [4:0] low(input integer width, input [13:0] addr);
         case (width)
-            1:       lanes = 18'd1 << (9 * addr[3] + addr[2:0]);
-            2:       lanes = 18'd3 << (9 * addr[3] + {addr[2:1], 1'b0});
-            4:       lanes = 18'd15 << (9 * addr[3] + {addr[2], 2'b00});
-            9:       lanes = addr[3] ? 18'h3fe00 : 18'h001ff;
-            default: lanes = 18'h3ffff;
+            1:       low = (addr[3] ? 5'd9 : 5'd0) + {2'd0, addr[2:0]};
+            2:       low = (addr[3] ? 5'd9 : 5'd0) + {2'd0, addr[2:1], 1'b0};
+            4:       low = (addr[3] ? 5'd9 : 5'd0) + {2'd0, addr[2], 2'd0};
+            9:       low = addr[3] ? 5'd9 : 5'd0;
+            default: low = 5'd0;
         endcase
     endfunction
 
-    function [4:0] low(input integer width, input [13:0] addr);
+    function [17:0] lanes(input integer width, input [13:0] addr);
         case (width)
-            1:       low = 9 * addr[3] + addr[2:0];
-            2:       low = 9 * addr[3] + {addr[2:1], 1'b0};
-            4:       low = 9 * addr[3] + {addr[2], 2'b00};
-            9:       low = addr[3] ? 5'd9 : 5'd0;
-            default: low = 5'd0;
+            1:       lanes = 18'h00001 << low(width, addr);
+            2:       lanes = 18'h00003 << low(width, addr);
+            4:       lanes = 18'h0000f << low(width, addr);
+            9:       lanes = 18'h001ff << low(width, addr);
+            default: lanes = 18'h3ffff;
         endcase
     endfunction
 

@@ -99,7 +99,7 @@ def run(
             args += ["--trace-fst", "--trace-structs"]
         plus = ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
     else:
-        args = ["-g2005", "-Wall", "-Wno-timescale"]
+        args = ["-g2005", "-Wall"]
         plus = []
     with FileLock(build_dir / ".lock"):
         try:
