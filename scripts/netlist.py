@@ -10,12 +10,14 @@ collision, which loas_ram tells Yosys not to care for, fails here.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -26,6 +28,7 @@ from golden.config import Config, load
 from golden.errors import LoasError
 from scripts import fpga, simulate
 from scripts.compare import compare
+from scripts.mutant_proof import abc
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "netlist"
@@ -64,6 +67,7 @@ def cells(family: str, used: set[str]) -> str:
         body = modules[name]
         todo += [other for other in modules if other != name and re.search(rf"\b{other}\s*(#\s*\(|\w+\s*\()", body)]
     bodies = [re.sub(r"^\s*specify\b.*?\bendspecify\b", "", modules[name], flags=re.M | re.S) for name in wanted]
+    defines = "`define NO_ICE40_DEFAULT_ASSIGNMENTS\n" + defines if family == "ice40" else defines  # which are SystemVerilog
     return defines + "`timescale 1ns / 1ps\n" + "\n\n".join(bodies) + "\n"
 
 
@@ -112,6 +116,50 @@ def netlist(top: str, parameters: Mapping[str, int], family: str, say: Callable[
         part.write_text("\n".join(["`timescale 1ns / 1ps", wrapper(source, top), gates, cells(family, used)]))
         part.replace(out)
     return out
+
+
+def equal(top: str, parameters: Mapping[str, int], family: str, breakage: Sequence[str] = ()) -> None:
+    """Proves that the netlist of a small module of rtl/ is its RTL, for ever, by Yosys and ABC.
+
+    Both get the same inputs and start with all registers zero. What a stream carries (``m_*``) is compared while ``m_valid`` is high: before,
+    Yosys may have replaced what no reset sets.
+
+    Args:
+        top: The module, without block RAM.
+        parameters: Of it.
+        family: "ecp5" or "ice40".
+        breakage: Yosys commands that change the netlist, for a proof that must fail.
+
+    Raises:
+        fpga.BuildError: They differ, a proof was not found, or a tool failed.
+    """
+    gates = netlist(top, parameters, family)
+    with tempfile.TemporaryDirectory(prefix="loas-") as name:
+        folder = Path(name)
+        flat = [f"hierarchy -check -top {top}", "proc", "flatten", "memory_map", "opt_expr", "opt_clean"]
+        files = sorted((ROOT / "rtl").rglob("*.v"))
+        fpga.run_yosys([*fpga.reading(files, top, parameters), *flat, "rename -top gold", "write_json gold.json", "design -reset",
+                        *fpga.reading([gates], top, parameters), *flat, *breakage, "rename -top gate", "write_json gate.json"],
+                       folder, "sides")  # fmt: skip
+        ports = json.loads((folder / "gold.json").read_text())["modules"]["gold"]["ports"]
+        width = {port: len(value["bits"]) for port, value in ports.items()}
+        inputs = [port for port in ports if ports[port]["direction"] == "input"]
+        outputs = [port for port in ports if port not in inputs]
+        text = [f"module miter ({', '.join(f'input wire [{width[port] - 1}:0] {port}' for port in inputs)}, output wire bad);"]
+        for side in ("gold", "gate"):
+            text += [f"wire [{width[port] - 1}:0] {side}_{port};" for port in outputs]
+            connected = [f".{port}({port})" for port in inputs] + [f".{port}({side}_{port})" for port in outputs]
+            text.append(f"{side} {side}_inst ({', '.join(connected)});")
+        streamed = {port for port in outputs if port.startswith("m_") and port != "m_valid"} if "m_valid" in outputs else set()
+        differ = [f"(gold_{port} != gate_{port}{' && gold_m_valid' if port in streamed else ''})" for port in outputs]
+        (folder / "miter.v").write_text("\n".join([*text, f"assign bad = {' || '.join(differ)};", "endmodule", ""]))
+        fpga.run_yosys(["read_json gold.json", "read_json gate.json", "read_verilog miter.v", "hierarchy -check -top miter", "proc", "flatten",
+                        "async2sync", "setattr -unset init", "techmap", "opt -fast", "dffunmap", "zinit -all", "simplemap",
+                        "setundef -zero", "aigmap", "opt_clean", "write_aiger -zinit miter.aig"], folder, "miter")  # fmt: skip
+        log = abc(f"read_aiger {folder / 'miter.aig'}; strash; scorr; strash; dprove; pdr -T 60", folder / "abc.log", 240)
+    if not re.search(r"^UNSATISFIABLE|^Property proved|^Networks are equivalent", log, re.M):
+        found = [line for line in log.splitlines() if "asserted" in line or "SATISFIABLE" in line] or ["no proof found"]
+        raise fpga.BuildError(f"netlist of {top} {dict(parameters)} for {family}: {found[0].strip()}")
 
 
 def build(cfg: Config, family: str, size: int, say: Callable[[str], None]) -> Path:

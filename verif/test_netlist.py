@@ -28,6 +28,64 @@ def test_netlist_of_a_tppe() -> None:
     run("loas_tppe", "test_tppe", "icarus", parameters, sources=[gates], testcase="random_joins", env={"LOAS_JOINS": joins})
 
 
+# Each primitive in one width of a machine and one odd one; loas_ram is block RAM: its own test runs on its netlist below
+PRIMITIVES: list[tuple[str, dict[str, int]]] = [
+    ("loas_arb_rr", {"N": 17}),
+    ("loas_arb_rr", {"N": 1}),
+    ("loas_at_most_one", {"W": 256}),
+    ("loas_at_most_one", {"W": 5}),
+    ("loas_compact_slice", {"SLICE_W": 16, "WORD_W": 4}),
+    ("loas_compact_slice", {"SLICE_W": 5, "WORD_W": 3}),
+    ("loas_cut", {"W": 9, "CUT": 1}),
+    ("loas_cut", {"W": 9, "CUT": 0}),
+    ("loas_fifo", {"W": 8, "DEPTH": 8}),
+    ("loas_fifo", {"W": 3, "DEPTH": 5}),
+    ("loas_fifo_ram", {"W": 5, "DEPTH": 16}),
+    ("loas_fifo_ram", {"W": 2, "DEPTH": 4}),
+    ("loas_popcount", {"W": 128}),
+    ("loas_popcount", {"W": 37}),
+    ("loas_prefix_fast", {"W": 128}),
+    ("loas_prefix_fast", {"W": 32}),
+    ("loas_prefix_laggy", {"W": 128, "SLICE_W": 16, "BASE_W": 14}),
+    ("loas_prefix_laggy", {"W": 12, "SLICE_W": 4, "BASE_W": 9}),
+    ("loas_prio_enc", {"W": 256}),
+    ("loas_prio_enc", {"W": 7}),
+    ("loas_skid", {"W": 8}),
+    ("loas_width_adapter", {"S_W": 32, "M_W": 128}),
+    ("loas_width_adapter", {"S_W": 64, "M_W": 8}),
+]  # fmt: skip
+
+
+def test_every_primitive_is_proven() -> None:
+    names = {path.stem for path in (fpga.ROOT / "rtl" / "prim").glob("*.v")}
+    assert names == {top for top, _ in PRIMITIVES} | {"loas_ram"}
+
+
+@pytest.mark.parametrize("family", netlist.FAMILIES)
+def test_netlists_of_primitives_are_their_rtl(family: str, subtests: pytest.Subtests) -> None:
+    """For ever, by Yosys and ABC, two seconds each: half of the widths by default, others for each family."""
+    for top, parameters in PRIMITIVES if LONG else PRIMITIVES[list(netlist.FAMILIES).index(family) :: 2]:
+        with subtests.test(top, **parameters):
+            netlist.equal(top, parameters, family)
+
+
+@pytest.mark.parametrize("top,parameters", [("loas_popcount", {"W": 37}), ("loas_prefix_laggy", {"W": 12, "SLICE_W": 4, "BASE_W": 9})])
+def test_a_broken_netlist_is_not_its_rtl(top: str, parameters: dict[str, int]) -> None:
+    """One mutation of the netlist, chosen by Yosys, and there is no proof."""
+    with pytest.raises(fpga.BuildError, match=f"netlist of {top}.*asserted|SATISFIABLE"):
+        netlist.equal(top, parameters, "ecp5", breakage=["mutate -list 1 -seed 1 -o mutate.ys", "script mutate.ys"])
+
+
+@pytest.mark.parametrize("family", netlist.FAMILIES)
+def test_netlist_of_a_ram(family: str) -> None:
+    """The test of loas_ram with the netlist in its place; reads of what is being written at the same time are left out."""
+    from lib.sim import run
+
+    parameters = {"DEPTH": 512, "W": 36}
+    gates = netlist.netlist("loas_ram", parameters, family)
+    run("loas_ram", "test_ram", "icarus", parameters, sources=[gates], env={"LOAS_COLLISIONS": "0"})
+
+
 def test_cells_without_a_model_are_named() -> None:
     with pytest.raises(fpga.BuildError, match="fpga/sim/DQSBUFM.v"):
         netlist.cells("ecp5", {"LUT4", "DQSBUFM"})
