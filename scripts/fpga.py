@@ -265,7 +265,7 @@ def place_and_route(board: Board, folder: Path, seed: int, say: Callable[[str], 
     if board.family == "ecp5":  # else the PLL's frequency would be all that is aimed at
         constraints += f'FREQUENCY NET "{board.clock}" {board.aim_mhz} MHZ ;\n'
     (folder / board.constraints.name).write_text(constraints)
-    output = {"ecp5": ["--lpf", board.constraints.name, "--textcfg", "board.config"],
+    output = {"ecp5": ["--lpf", board.constraints.name, "--textcfg", "board.config", "--sdf", "board.sdf"],
               "ice40": ["--pcf", board.constraints.name, "--asc", "board.asc"]}[board.family]  # fmt: skip
 
     said: list[str] = []

@@ -19,6 +19,9 @@ from typing import Any
 ECP5, OSU018 = "ecp5", "osu018"
 TECHNOLOGIES = (OSU018, ECP5)
 MACRO_DEPTH = 16  # an array of more entries is a RAM macro; all of loas_ram are
+# Multipliers, and a memory of 64 words in flip-flops: ABC's own script looks for equal nodes by SAT, and is at it for long. Without that:
+SLOW = ("loas_plif", "loas_state_writer")
+QUICK = "+strash;dc2;strash;&get,-n;&nf;&put;buffer;upsize;dnsize;stime,-p"
 
 
 @dataclass
@@ -44,6 +47,11 @@ def base_name(name: str) -> str:
     return found[0] if found else name.lstrip("\\")
 
 
+def derived(name: str) -> tuple[str, ...]:
+    """Patterns of Yosys for a module and those derived from it: $paramod\\name\\..., or $paramod$hash\\name."""
+    return name, f"$paramod*\\{name}", f"$paramod*\\{name}\\*"
+
+
 def script(job: dict[str, Any]) -> list[str]:
     """Commands of Yosys for a job.
 
@@ -55,8 +63,7 @@ def script(job: dict[str, Any]) -> list[str]:
     lines = [f"read_verilog -defer -I{job['include']} {' '.join(job['sources'])}", f"hierarchy -check -top {job['top']}{given}", "proc"]
     for name in job["apart"]:
         module, _, instance = name.partition("/")
-        # a derived module is $paramod\name\..., or $paramod$hash\name
-        for pattern in (module, f"$paramod*\\{module}", f"$paramod*\\{module}\\*"):
+        for pattern in derived(module):
             lines.append(
                 f"setattr -set keep_hierarchy 1 {pattern}/c:*{instance}" if instance else f"setattr -mod -set keep_hierarchy 1 {pattern}"
             )
@@ -86,7 +93,9 @@ def script(job: dict[str, Any]) -> list[str]:
         "opt -fast",
         f"dfflibmap -liberty {job['liberty']}",
         "opt -fast",
-        f"abc -liberty {job['liberty']} -constr {job['constraints']}",
+        "select -set slow " + " ".join(pattern for name in SLOW for pattern in derived(name)),
+        f"abc -script {QUICK} -liberty {job['liberty']} -constr {job['constraints']} @slow",
+        f"abc -liberty {job['liberty']} -constr {job['constraints']} @slow %n",
         "opt_clean",
     ]
 

@@ -36,6 +36,8 @@ PRIMITIVES: list[tuple[str, dict[str, int]]] = [
     ("loas_at_most_one", {"W": 5}),
     ("loas_compact_slice", {"SLICE_W": 16, "WORD_W": 4}),
     ("loas_compact_slice", {"SLICE_W": 5, "WORD_W": 3}),
+    ("loas_copy", {"W": 9, "COPY": 1}),
+    ("loas_copy", {"W": 9, "COPY": 0}),
     ("loas_cut", {"W": 9, "CUT": 1}),
     ("loas_cut", {"W": 9, "CUT": 0}),
     ("loas_fifo", {"W": 8, "DEPTH": 8}),

@@ -329,21 +329,22 @@ class Errors:
             self.first = ("A" if a else "B", int(self.dut.err_addr.value))
 
 
-def configure(dut: Any, layer: Layer) -> None:
-    """Layer constants."""
+async def configure(dut: Any, loop: Loop, layer: Layer, source: Source) -> None:
+    """Layer constants, and a cycle later the first of the tasks; the loop has its agents."""
     dut.cfg_chunks.value, dut.cfg_walk.value, dut.cfg_branch.value = layer.chunks, layer.walk, layer.branch
     dut.cfg_index.value, dut.cfg_carry_in.value, dut.cfg_state_stride.value = int(layer.index), int(layer.carry), layer.state_stride
+    await loop.step()
+    source.queue.extend(layer.tasks)
 
 
 async def join(dut: Any, loop: Loop, cfg: Config, layer: Layer, *, idle: float = 0.0, read: float = 0.0, stall: float = 0.0,
                events: bool = True) -> tuple[Events | None, list[int]]:
     """Runs all tasks of a layer and checks sums, reads, counts, and that nothing moves afterwards."""
-    configure(dut, layer)
     memory = Memory(dut, cfg.line_bytes, Pause(read), layer.memory)
     source, sink, errors = Source(dut, "task", TASK, idle), Sink(dut, "sum", SUM, stall), Errors(dut)
-    source.queue.extend(layer.tasks)
     watch = Events(dut) if events else None
     loop.agents = [memory, source, sink, errors, *([watch] if watch else [])]
+    await configure(dut, loop, layer, source)
     limit = 4000 + 60 * (layer.matches + layer.empty + 40 * len(layer.sums) + 4 * len(layer.lines) + 8 * layer.chunks)
     await loop.until(lambda: len(sink.items) >= len(layer.sums) or errors.first is not None, limit)
     assert errors.first is None, f"error in a good layer: fiber {errors.first[0]} at {errors.first[1]:#x}"
@@ -504,9 +505,8 @@ async def errors(dut: Any) -> None:
             memory = Memory(dut, cfg.line_bytes, Pause(random.choice([0.0, 0.5])), layer.memory)
             memory.data = bytearray(layer.memory) if "2^31" not in name else Endless(layer.memory)
             source, sink, seen = Source(dut, "task", TASK), Sink(dut, "sum", SUM, random.choice([0.0, 0.5])), Errors(dut)
-            source.queue.extend(layer.tasks)
-            configure(dut, layer)
             loop.agents = [memory, source, sink, seen]
+            await configure(dut, loop, layer, source)
             await loop.until(lambda: seen.first is not None, 3000 + 200 * layer.matches)  # noqa: B023  used within the turn
             want = (kind, layer.tasks[0]["a_addr" if kind == "A" else "params"])
             assert seen.first == want, f"{name}, {behind} tasks behind: got {seen.first}, expected {want}"
@@ -532,11 +532,10 @@ async def reset_in_task(dut: Any) -> None:
     for _ in range(12):
         layer = random_layer(cfg, random.randint(1, min(3, cfg.K_MAX // cfg.CHUNK_W)), 4, 8, plain=random.random() < 0.4,
                              index=bool(cfg.INDEX_RATE) and random.random() < 0.5)
-        configure(dut, layer)
         source = Source(dut, "task", TASK)
-        source.queue.extend(layer.tasks)
         loop.agents = [Memory(dut, cfg.line_bytes, Pause(random.choice([0.0, 0.5])), layer.memory), source,
                        Sink(dut, "sum", SUM, random.choice([0.0, 0.9]))]
+        await configure(dut, loop, layer, source)
         for _ in range(random.randint(1, 250)):
             await loop.step()
         dut.task_valid.value = 0

@@ -13,7 +13,8 @@
 // ahead. task_ready falls only when a task is taken. With pooling a task is ph * pw output pixels one after the other,
 // each with all its columns: sum_pool_first and sum_pool_last tell which is at hand. sum_*: one column after the other in the order of the tasks; sum_last with
 // a pixel's last, sum_slot and sum_out_addr those of its task, sum_state_addr that of
-// the pixel's membranes, sum_state what they were (zero without cfg_carry_in). cfg_chunks is stable while tasks are inside.
+// the pixel's membranes, sum_state what they were (zero without cfg_carry_in). cfg_* are stable while tasks are inside and, with DEEP,
+// the cycle before.
 // Cache port: rd_* hold until rd_ready, a response for each read, in order, always taken (loas_fiber_cache). Masks of B are what
 // the join uses up fastest, so their lines are fetched ahead while the port has nothing else to do.
 // Edges: err_fiber_a with the row's address: header and masks of the row disagree. err_fiber_b with the address of the block's
@@ -123,12 +124,43 @@ module loas_tppe #(
     // weights of a task: at most 1024 columns of K_MAX, behind less than a line; one bit more, so that all ones is never met
     localparam integer POS_W    = $clog2(K_MAX) + 12;
 
-    wire [7:0]  pool_h   = cfg_walk[32*`LOAS_WALK_POOL +: 8];
-    wire [7:0]  pool_w   = cfg_walk[32*`LOAS_WALK_POOL + 8 +: 8];
-    wire [7:0]  stride_y = cfg_walk[32*`LOAS_WALK_KERNEL + 16 +: 8];
-    wire [7:0]  stride_x = cfg_walk[32*`LOAS_WALK_KERNEL + 24 +: 8];
-    wire [31:0] step_x   = cfg_walk[32*`LOAS_WALK_STEP_X +: 32];
-    wire [31:0] step_y   = cfg_walk[32*`LOAS_WALK_STEP_Y +: 32];
+    // What the layer says, with DEEP in a copy of each TPPE's own: only the words that are read
+    localparam [15:0] WALK_WORDS = 16'd1 << `LOAS_WALK_KERNEL | 16'd1 << `LOAS_WALK_IN_SIZE | 16'd1 << `LOAS_WALK_PITCH
+                                 | 16'd1 << `LOAS_WALK_ROW_BYTES | 16'd1 << `LOAS_WALK_PAD | 16'd1 << `LOAS_WALK_BRANCH
+                                 | 16'd1 << `LOAS_WALK_POOL | 16'd1 << `LOAS_WALK_STEP_X | 16'd1 << `LOAS_WALK_STEP_Y;
+    localparam [15:0] BRANCH_WORDS = 16'd1 << `LOAS_WALK_KERNEL | 16'd1 << `LOAS_WALK_IN_SIZE | 16'd1 << `LOAS_WALK_PITCH
+                                   | 16'd1 << `LOAS_WALK_ROW_BYTES | 16'd1 << `LOAS_WALK_PAD;
+    wire [511:0]        walk;
+    wire [511:0]        branch;
+    wire [CHUNKS_W-1:0] chunks;
+    wire                index;
+    wire                carry_in;
+    wire [31:0]         state_stride;
+
+    genvar word;
+    generate
+        for (word = 0; word < 16; word = word + 1) begin : gen_word
+            loas_copy #(.COPY(DEEP != 0 && WALK_WORDS[word] ? 1 : 0)) walk_inst (
+                .clk(clk), .in(cfg_walk[32*word +: 32]), .out(walk[32*word +: 32])
+            );
+            loas_copy #(.COPY(DEEP != 0 && BRANCH_WORDS[word] ? 1 : 0)) branch_inst (
+                .clk(clk), .in(cfg_branch[32*word +: 32]), .out(branch[32*word +: 32])
+            );
+        end
+    endgenerate
+
+    loas_copy #(.W(CHUNKS_W + 2), .COPY(DEEP)) layer_inst (
+        .clk(clk), .in({cfg_chunks, cfg_index, cfg_carry_in}), .out({chunks, index, carry_in})
+    );
+
+    loas_copy #(.COPY(DEEP != 0 && CARRY != 0 ? 1 : 0)) stride_inst (.clk(clk), .in(cfg_state_stride), .out(state_stride));
+
+    wire [7:0]  pool_h   = walk[32*`LOAS_WALK_POOL +: 8];
+    wire [7:0]  pool_w   = walk[32*`LOAS_WALK_POOL + 8 +: 8];
+    wire [7:0]  stride_y = walk[32*`LOAS_WALK_KERNEL + 16 +: 8];
+    wire [7:0]  stride_x = walk[32*`LOAS_WALK_KERNEL + 24 +: 8];
+    wire [31:0] step_x   = walk[32*`LOAS_WALK_STEP_X +: 32];
+    wire [31:0] step_y   = walk[32*`LOAS_WALK_STEP_Y +: 32];
 
     // -------------------------------------------------------------------------------------------------- the task at hand
     // Each part takes what it needs as soon as it can; the next task comes when all have.
@@ -182,11 +214,11 @@ module loas_tppe #(
     // what of the layer decides much, taken with its first task
     reg  index_reg;
     reg  many_pixels_reg;
-    wire many_pixels = cfg_walk[32*`LOAS_WALK_KERNEL +: 16] != 16'h0101 || |cfg_walk[32*`LOAS_WALK_BRANCH +: 32];
+    wire many_pixels = walk[32*`LOAS_WALK_KERNEL +: 16] != 16'h0101 || |walk[32*`LOAS_WALK_BRANCH +: 32];
 
     always @(posedge clk) begin
         if (take) begin
-            index_reg       <= cfg_index;
+            index_reg       <= index;
             many_pixels_reg <= many_pixels;
         end
     end
@@ -200,7 +232,7 @@ module loas_tppe #(
             more_reg   <= !(next_py + 8'd1 == pool_h && next_px + 8'd1 == pool_w);
             a_addr_reg <= pool_end ? next_line : a_addr_reg + step_x;
             x_reg      <= pool_end ? line_x_reg : x_reg + {10'd0, stride_x};
-            state_reg  <= state_reg + cfg_state_stride;
+            state_reg  <= state_reg + state_stride;
             if (pool_end) begin
                 line_addr_reg <= next_line;
                 y_reg         <= y_reg + {10'd0, stride_y};
@@ -362,21 +394,21 @@ module loas_tppe #(
     loas_window #(.SLICES_W(SLICES_W)) window_inst (
         .clk           (clk),
         .rst           (rst),
-        .cfg_kh        (cfg_walk[32*`LOAS_WALK_KERNEL +: 8]),
-        .cfg_kw        (cfg_walk[32*`LOAS_WALK_KERNEL + 8 +: 8]),
-        .cfg_in_h      (cfg_walk[32*`LOAS_WALK_IN_SIZE +: 16]),
-        .cfg_in_w      (cfg_walk[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
-        .cfg_a_stride  (cfg_walk[32*`LOAS_WALK_PITCH +: 32]),
-        .cfg_row_bytes (cfg_walk[32*`LOAS_WALK_ROW_BYTES +: 32]),
-        .cfg_slices    (cfg_walk[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
-        .cfg_branch    (|cfg_walk[32*`LOAS_WALK_BRANCH +: 32]),
-        .cfg2_kh       (cfg_branch[32*`LOAS_WALK_KERNEL +: 8]),
-        .cfg2_kw       (cfg_branch[32*`LOAS_WALK_KERNEL + 8 +: 8]),
-        .cfg2_in_h     (cfg_branch[32*`LOAS_WALK_IN_SIZE +: 16]),
-        .cfg2_in_w     (cfg_branch[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
-        .cfg2_a_stride (cfg_branch[32*`LOAS_WALK_PITCH +: 32]),
-        .cfg2_row_bytes(cfg_branch[32*`LOAS_WALK_ROW_BYTES +: 32]),
-        .cfg2_slices   (cfg_branch[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
+        .cfg_kh        (walk[32*`LOAS_WALK_KERNEL +: 8]),
+        .cfg_kw        (walk[32*`LOAS_WALK_KERNEL + 8 +: 8]),
+        .cfg_in_h      (walk[32*`LOAS_WALK_IN_SIZE +: 16]),
+        .cfg_in_w      (walk[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
+        .cfg_a_stride  (walk[32*`LOAS_WALK_PITCH +: 32]),
+        .cfg_row_bytes (walk[32*`LOAS_WALK_ROW_BYTES +: 32]),
+        .cfg_slices    (walk[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
+        .cfg_branch    (|walk[32*`LOAS_WALK_BRANCH +: 32]),
+        .cfg2_kh       (branch[32*`LOAS_WALK_KERNEL +: 8]),
+        .cfg2_kw       (branch[32*`LOAS_WALK_KERNEL + 8 +: 8]),
+        .cfg2_in_h     (branch[32*`LOAS_WALK_IN_SIZE +: 16]),
+        .cfg2_in_w     (branch[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
+        .cfg2_a_stride (branch[32*`LOAS_WALK_PITCH +: 32]),
+        .cfg2_row_bytes(branch[32*`LOAS_WALK_ROW_BYTES +: 32]),
+        .cfg2_slices   (branch[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
         .s_valid       (valid[ROW] && row_room),
         .s_ready       (window_ready),
         .s_addr        (a_addr_reg),
@@ -423,21 +455,21 @@ module loas_tppe #(
     loas_window #(.SLICES_W(SLICES_W)) scout_inst (
         .clk           (clk),
         .rst           (scout_end),
-        .cfg_kh        (cfg_walk[32*`LOAS_WALK_KERNEL +: 8]),
-        .cfg_kw        (cfg_walk[32*`LOAS_WALK_KERNEL + 8 +: 8]),
-        .cfg_in_h      (cfg_walk[32*`LOAS_WALK_IN_SIZE +: 16]),
-        .cfg_in_w      (cfg_walk[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
-        .cfg_a_stride  (cfg_walk[32*`LOAS_WALK_PITCH +: 32]),
-        .cfg_row_bytes (cfg_walk[32*`LOAS_WALK_ROW_BYTES +: 32]),
-        .cfg_slices    (cfg_walk[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
-        .cfg_branch    (|cfg_walk[32*`LOAS_WALK_BRANCH +: 32]),
-        .cfg2_kh       (cfg_branch[32*`LOAS_WALK_KERNEL +: 8]),
-        .cfg2_kw       (cfg_branch[32*`LOAS_WALK_KERNEL + 8 +: 8]),
-        .cfg2_in_h     (cfg_branch[32*`LOAS_WALK_IN_SIZE +: 16]),
-        .cfg2_in_w     (cfg_branch[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
-        .cfg2_a_stride (cfg_branch[32*`LOAS_WALK_PITCH +: 32]),
-        .cfg2_row_bytes(cfg_branch[32*`LOAS_WALK_ROW_BYTES +: 32]),
-        .cfg2_slices   (cfg_branch[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
+        .cfg_kh        (walk[32*`LOAS_WALK_KERNEL +: 8]),
+        .cfg_kw        (walk[32*`LOAS_WALK_KERNEL + 8 +: 8]),
+        .cfg_in_h      (walk[32*`LOAS_WALK_IN_SIZE +: 16]),
+        .cfg_in_w      (walk[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
+        .cfg_a_stride  (walk[32*`LOAS_WALK_PITCH +: 32]),
+        .cfg_row_bytes (walk[32*`LOAS_WALK_ROW_BYTES +: 32]),
+        .cfg_slices    (walk[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
+        .cfg_branch    (|walk[32*`LOAS_WALK_BRANCH +: 32]),
+        .cfg2_kh       (branch[32*`LOAS_WALK_KERNEL +: 8]),
+        .cfg2_kw       (branch[32*`LOAS_WALK_KERNEL + 8 +: 8]),
+        .cfg2_in_h     (branch[32*`LOAS_WALK_IN_SIZE +: 16]),
+        .cfg2_in_w     (branch[32*`LOAS_WALK_IN_SIZE + 16 +: 16]),
+        .cfg2_a_stride (branch[32*`LOAS_WALK_PITCH +: 32]),
+        .cfg2_row_bytes(branch[32*`LOAS_WALK_ROW_BYTES +: 32]),
+        .cfg2_slices   (branch[32*`LOAS_WALK_PAD + 16 +: SLICES_W]),
         .s_valid       (row_taken && many_pixels_reg),
         .s_ready       (unused_scout_ready),
         .s_addr        (a_addr_reg),
@@ -459,7 +491,7 @@ module loas_tppe #(
     ) row_inst (
         .clk           (clk),
         .rst           (rst),
-        .cfg_chunks    (cfg_chunks),
+        .cfg_chunks    (chunks),
         .s_valid       (pixel_valid),
         .s_ready       (pixel_ready),
         .s_addr        (pixel_addr),
@@ -542,7 +574,7 @@ module loas_tppe #(
             reg  [WIDE-CHUNK_W-1:0] part_reg;     // chunks of the window so far, zero behind them
             reg  [WINDOW_B-1:0]     fill_reg;
             reg  [CHUNKS_W-1:0]     chunk_reg;    // of the column
-            wire                    col_end = chunk_reg + 1'b1 == cfg_chunks;
+            wire                    col_end = chunk_reg + 1'b1 == chunks;
             wire                    full    = &fill_reg || col_end || place_last;   // an early end is for the join to see
             assign plain_valid = place_valid && full;
             assign plain_take  = plain_ready || !full;
@@ -565,7 +597,7 @@ module loas_tppe #(
         if (INDEX_RATE != 0) begin : gen_index
             wire              code_ready, bytes_ready, code_valid, code_last;
             wire [WIDE-1:0]   code_data;
-            wire [CHUNKS_W:0] rounded = {1'b0, cfg_chunks} + WINDOW_LAST[CHUNKS_W:0];
+            wire [CHUNKS_W:0] rounded = {1'b0, chunks} + WINDOW_LAST[CHUNKS_W:0];
             loas_index_decode #(.CHUNK_W(WIDE), .RATE(INDEX_RATE), .ITEM_W(CHUNK_W), .K_MAX(K_MAX)) decode_inst (
                 .clk(clk), .rst(rst), .cfg_chunks(rounded[WINDOW_B +: WIN_W]),
                 .s_valid(valid[CODE] && index_reg), .s_ready(code_ready), .s_cols(cols_reg), .s_nnz(nnz_reg),
@@ -597,14 +629,14 @@ module loas_tppe #(
             wire reader_ready;
             loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(32), .LINES(1)) state_inst (
                 .clk(clk), .rst(rst),
-                .s_valid(valid[STATE] && cfg_carry_in), .s_ready(reader_ready), .s_addr(state_reg),
+                .s_valid(valid[STATE] && carry_in), .s_ready(reader_ready), .s_addr(state_reg),
                 .s_end(state_reg + {19'd0, cols_reg, 2'd0}),
                 .req_valid(req_valid[STATE]), .req_ready(req_ready[STATE]), .req_addr(req_addr[32*STATE +: 32]),
                 .fetch_valid(no_fetch[66]), .fetch_ready(1'b0), .fetch_addr(no_fetch[98:67]),
                 .rsp_valid(rsp[STATE]), .rsp_data(rsp_data),
                 .m_valid(state_valid), .m_ready(sum_valid && sum_ready), .m_data(state_data), .m_last(unused_last)
             );
-            assign ready[STATE] = reader_ready || !cfg_carry_in;
+            assign ready[STATE] = reader_ready || !carry_in;
         end else begin : gen_no_carry
             assign ready[STATE]                  = 1'b1;
             assign req_valid[STATE]              = 1'b0;
@@ -662,7 +694,7 @@ module loas_tppe #(
             ) rival_inst (
                 .clk             (clk),
                 .rst             (rst),
-                .cfg_chunks      (cfg_chunks),
+                .cfg_chunks      (chunks),
                 .s_valid         (valid[JOIN]),
                 .s_ready         (ready[JOIN]),
                 .s_cols          (cols_reg),
@@ -718,7 +750,7 @@ module loas_tppe #(
             ) join_inst (
                 .clk             (clk),
                 .rst             (rst),
-                .cfg_chunks      (cfg_chunks),
+                .cfg_chunks      (chunks),
                 .s_valid         (valid[JOIN]),
                 .s_ready         (ready[JOIN]),
                 .s_cols          (cols_reg),
@@ -833,7 +865,7 @@ module loas_tppe #(
         .m_valid(col_valid), .m_ready(col_ready), .m_data({col_last, col_sum})
     );
 
-    wire known = params_valid && (state_valid || !cfg_carry_in);
+    wire known = params_valid && (state_valid || !carry_in);
 
     assign sum_valid     = col_valid && known;
     assign col_ready     = sum_ready && known;
@@ -841,7 +873,7 @@ module loas_tppe #(
     assign sum_data      = col_sum;
     assign sum_bias      = params_data[MEM_W-1:0];
     assign sum_threshold = params_data[32 +: MEM_W];
-    assign sum_state      = cfg_carry_in ? state_data : 32'd0;
+    assign sum_state      = carry_in ? state_data : 32'd0;
     assign sum_state_addr = bank_state_reg[out_bank_reg];
     assign sum_pool_first = bank_first_reg[out_bank_reg];
     assign sum_pool_last  = bank_last_reg[out_bank_reg];
@@ -905,7 +937,7 @@ module loas_tppe #(
     assign ev_stall_out   = join_blocked && !row_wait && known;
     assign ev_idle        = join_idle && !todo_reg[JOIN];
 
-    wire unused_ok = &{1'b0, params_last, nnz_reg, no_fetch, cfg_walk, cfg_branch};
+    wire unused_ok = &{1'b0, params_last, nnz_reg, no_fetch, walk, branch};
 
 endmodule
 
