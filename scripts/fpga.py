@@ -276,8 +276,9 @@ def place_and_route(board: Board, folder: Path, seed: int, say: Callable[[str], 
                 said.append(name)
                 say(f"nextpnr: {name}")
 
-    run_tool([f"yowasp-nextpnr-{board.family}", *board.device, *board.effort, "--json", f"{board.top}.json", *output, "--freq",
-              str(board.aim_mhz), "--timing-allow-fail", "--report", "report.json", "--seed", str(seed)], folder, "nextpnr.log", stage)  # fmt: skip
+    command = [f"yowasp-nextpnr-{board.family}", *board.device, *board.effort, "--json", f"{board.top}.json", *output, "--freq",
+               str(board.aim_mhz), "--timing-allow-fail", "--report", "report.json", "--seed", str(seed)]  # fmt: skip
+    run_tool(command, folder, "nextpnr.log", stage)
     report: dict[str, Any] = json.loads((folder / "report.json").read_text())
     return report
 
