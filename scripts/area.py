@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -449,7 +450,8 @@ def main(
             raise LoasError(f"/{LIBERTY}: cannot be read: type make area, or as root: apt-get install {PACKAGE}")
         chosen = list(points(cfg, kinds or (NETWORK, TPPE, MACHINE), modes or tuple(MODES), libraries, steps or TIMESTEPS))
         values = run_points(chosen, liberty, timeout, console, lambda text: console.print(text, markup=False))
-        result = {"config": cfg.name, "yosys": yosys_version(), "constraints": DRIVE.split("\n")[:2], "points": values}
+        result = {"config": cfg.name, "yosys": yosys_version(), "command": command(), "constraints": DRIVE.split("\n")[:2],
+                  "points": values}  # fmt: skip
         for value in values:
             console.print(table_of(value))
         write_json(out, result)
@@ -461,6 +463,11 @@ def main(
         click.echo(f"error: {err}", err=True)
         sys.exit(2)
     console.print(f"{len(values)} points; written: {out}", markup=False)
+
+
+def command() -> str:
+    """As typed, for the page."""
+    return shlex.join(["python", "-m", "scripts.area", *sys.argv[1:]])
 
 
 def yosys_version() -> str:

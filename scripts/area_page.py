@@ -81,23 +81,9 @@ def networks_table(area: dict[str, Any]) -> list[str]:
     return lines
 
 
-def page_of(area: dict[str, Any]) -> str:
-    """The page."""
-    text = [
-        "# Area and delay by synthesis",
-        "",
-        f"Written by `make area` (`python -m scripts.area --page docs/area.md`, {area['yosys']}); do not edit. Source: "
-        f"`scripts/area.py`, `scripts/synthesis.py`.",
-        "",
-        "- `osu018`: OSU's 0.18 um standard cells of Debian's package `qflow-tech-osu018`; square micrometres of cells, before "
-        "placement. Arrays of more than 16 "
-        "entries, and every `loas_ram`, would be RAM macros: their bits are counted apart (*RAM bits*) and are in no area.",
-        "- `ecp5`: LUT4 (a CCU2C counts two, a TRELLIS_DPR16X4 four), flip-flops, MULT18X18D, EBR of Yosys' `synth_ecp5`, before "
-        "placement.",
-        "- Parts stay apart in synthesis so that they can be weighed; what is unused across their borders is removed before. "
-        "Delays are ABC's, through the "
-        "largest logic between registers or borders of a module, without wires.",
-        "",
+def tppe_section(area: dict[str, Any]) -> list[str]:
+    """What the modes of a TPPE take, beside the paper."""
+    return [
         "## LAGGY against FAST against SparTen",
         "",
         *modes_table(area),
@@ -111,6 +97,50 @@ def page_of(area: dict[str, Any]) -> str:
         "brings FIFOs, correction "
         "accumulators, a laggy prefix sum and its table in the row buffer (RAM bits) in its place.",
         "",
+    ]
+
+
+def machine_table(area: dict[str, Any]) -> list[str]:
+    """The whole machine of each mode beside LAGGY."""
+    points = [point for point in area["points"] if point["kind"] == "machine"]
+    if not points:
+        return []
+    lines = [
+        "## The whole machine",
+        "",
+        "| machine | cells | area or LUT4 | by LAGGY | flip-flops | RAM bits or EBR | TPPEs, share of it |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for point in points:
+        base = find(area, "machine", "LAGGY", point["technology"], point["T"])
+        memory = amount(point, key="ram_bits" if point["technology"] == OSU018 else "ebr")
+        lines.append(
+            f"| {point['mode']}, T = {point['T']} | {point['technology']} | {amount(point):.0f} | "
+            f"{f'{amount(point) / amount(base):.3f}' if base else ''} | {amount(point, key='ff'):.0f} | {memory:.0f} | "
+            f"{100 * amount(point, 'loas_tppe') / amount(point):.1f} % |"
+        )
+    return [*lines, "", "**Paper:** 2.08 mm² in 32 nm, the cache's memory included.", ""]
+
+
+def page_of(area: dict[str, Any]) -> str:
+    """The page."""
+    text = [
+        "# Area and delay by synthesis",
+        "",
+        f"Written by `{area['command']}` ({area['yosys']}); do not edit. Source: "
+        f"`scripts/area.py`, `scripts/synthesis.py`.",
+        "",
+        "- `osu018`: OSU's 0.18 um standard cells of Debian's package `qflow-tech-osu018`; square micrometres of cells, before "
+        "placement. Arrays of more than 16 "
+        "entries, and every `loas_ram`, would be RAM macros: their bits are counted apart (*RAM bits*) and are in no area.",
+        "- `ecp5`: LUT4 (a CCU2C counts two, a TRELLIS_DPR16X4 four), flip-flops, MULT18X18D, EBR of Yosys' `synth_ecp5`, before "
+        "placement.",
+        "- Parts stay apart in synthesis so that they can be weighed; what is unused across their borders is removed before. "
+        "Delays are ABC's, through the "
+        "largest logic between registers or borders of a module, without wires.",
+        "",
+        *(tppe_section(area) if any(point["kind"] == "tppe" for point in area["points"]) else []),
+        *machine_table(area),
     ]
     base = find(area, "tppe", "LAGGY", OSU018, 4)
     timesteps = [(T, point) for T in (4, 8, 16) if (point := find(area, "tppe", "LAGGY", OSU018, T))]

@@ -91,7 +91,7 @@ def test_blocks_are_weighed_part_by_part(liberty: Path) -> None:
     kept["seconds"] = -1
     store.write_text(json.dumps(kept))
     assert area.synthesize(block(OSU018), liberty, 100)["seconds"] == -1
-    text = page_of({"yosys": "pyosys", "points": [value]})
+    text = page_of({"yosys": "pyosys", "command": "python -m scripts.area", "points": [value]})
     assert f"| all | {whole['area']:.0f} | {whole['ff']:.0f} | 0 | 100.0 |" in text
 
 
