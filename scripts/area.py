@@ -187,14 +187,14 @@ def parameters_of(module: str) -> set[str]:
 def points(
     cfg: Config, kinds: tuple[str, ...], modes: tuple[str, ...], technologies: tuple[str, ...], T: tuple[int, ...]
 ) -> Iterator[Point]:
-    """All that these choices say; the machine at the configuration's T only, since no more is asked of it."""
+    """All that these choices say. Without T a TPPE has TIMESTEPS, the machine, half an hour a point, the configuration's T."""
     for kind in kinds:
         if kind == NETWORK:
             yield from (Point(kind, "", technology, cfg, {}) for technology in technologies)
             continue
         have = parameters_of("loas_tppe" if kind == TPPE else "loas_top")
         for technology in technologies:
-            for steps in T if kind == TPPE else (cfg.T,):
+            for steps in T or (TIMESTEPS if kind == TPPE else (cfg.T,)):
                 for mode in modes:
                     if mode in MORE and (kind == MACHINE or steps != cfg.T):
                         continue
@@ -413,7 +413,9 @@ def run_points(
 )
 @click.option("--mode", "modes", multiple=True, type=click.Choice(list(MODES)), help="These only; may be repeated.  [default: all]")
 @click.option("--technology", "technologies", multiple=True, type=click.Choice(TECHNOLOGIES), help="These only.  [default: both]")
-@click.option("--T", "steps", multiple=True, type=click.IntRange(1, 16), help="Timesteps of a TPPE; may be repeated.  [default: 4 8 16]")
+@click.option(
+    "--T", "steps", multiple=True, type=click.IntRange(1, 16), help="Timesteps; may be repeated.  [default: TPPE 4 8 16, machine its own]"
+)
 @click.option("--config", default="paper", show_default=True, help="Named configuration of spec/configs.toml.")
 @click.option("--timeout", type=click.IntRange(1, 100_000), default=3600, show_default=True, help="Seconds for a point.")
 @click.option(
@@ -448,7 +450,7 @@ def main(
         liberty = find_liberty()
         if OSU018 in libraries and liberty is None:
             raise LoasError(f"/{LIBERTY}: cannot be read: type make area, or as root: apt-get install {PACKAGE}")
-        chosen = list(points(cfg, kinds or (NETWORK, TPPE, MACHINE), modes or tuple(MODES), libraries, steps or TIMESTEPS))
+        chosen = list(points(cfg, kinds or (NETWORK, TPPE, MACHINE), modes or tuple(MODES), libraries, steps))
         values = run_points(chosen, liberty, timeout, console, lambda text: console.print(text, markup=False))
         result = {"config": cfg.name, "yosys": yosys_version(), "command": command(), "constraints": DRIVE.split("\n")[:2],
                   "points": values}  # fmt: skip

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from scripts.synthesis import OSU018, TECHNOLOGIES
@@ -19,6 +20,9 @@ SURROUNDINGS = (
 )
 
 
+NAMES = {"tppe": "TPPE", "machine": "machine"}
+
+
 def find(area: dict[str, Any], kind: str, mode: str, technology: str, T: int) -> dict[str, Any] | None:
     """A point of the result."""
     for point in area["points"]:
@@ -30,6 +34,11 @@ def find(area: dict[str, Any], kind: str, mode: str, technology: str, T: int) ->
 def amount(point: dict[str, Any], part: str = "all", key: str | None = None) -> float:
     """Area (or LUT4) of a part."""
     return float(point["parts"].get(part, {}).get(key or ("area" if point["technology"] == OSU018 else "lut4"), 0))
+
+
+def memory_of(technology: str) -> tuple[str, str]:
+    """Key and name of what memories are counted in."""
+    return ("ram_bits", "RAM bits") if technology == OSU018 else ("ebr", "EBR")
 
 
 def modes_table(area: dict[str, Any]) -> list[str]:
@@ -47,7 +56,7 @@ def modes_table(area: dict[str, Any]) -> list[str]:
                 continue
             rows += 1
             sums = amount(point, PREFIX) + amount(point, "fast prefix sum over A")
-            memory = amount(point, key="ram_bits" if technology == OSU018 else "ebr")
+            memory = amount(point, key=memory_of(technology)[0])
             lines.append(
                 f"| {mode} | {technology} | {amount(point):.0f} | {amount(point) / amount(base):.3f} | {memory:.0f} | "
                 f"{100 * sums / amount(point):.1f} % |"
@@ -101,16 +110,16 @@ def tppe_section(area: dict[str, Any]) -> list[str]:
 
 
 def timesteps_section(area: dict[str, Any]) -> list[str]:
-    """A TPPE of each mode and technology at T = 4, 8, 16."""
+    """A TPPE, and the machine, of each mode and technology at T = 4, 8, 16."""
     lines: list[str] = []
-    for technology in TECHNOLOGIES:
-        timesteps = [T for T in (4, 8, 16) if find(area, "tppe", "LAGGY", technology, T)]
+    for kind, technology in itertools.product(("tppe", "machine"), TECHNOLOGIES):
+        timesteps = [T for T in (4, 8, 16) if find(area, kind, "LAGGY", technology, T)]
         if len(timesteps) < 2:
             continue
-        key, unit = ("ram_bits", "RAM bits") if technology == OSU018 else ("ebr", "EBR")
-        lines += [f"| TPPE, {technology} | " + " | ".join(f"T = {T}" for T in timesteps) + " |", "|---|" + "---|" * len(timesteps)]
+        key, unit = memory_of(technology)
+        lines += [f"| {NAMES[kind]}, {technology} | " + " | ".join(f"T = {T}" for T in timesteps) + " |", "|---|" + "---|" * len(timesteps)]
         for mode in ("LAGGY", "FAST", "SparTen"):
-            points = [point for T in timesteps if (point := find(area, "tppe", mode, technology, T))]
+            points = [point for T in timesteps if (point := find(area, kind, mode, technology, T))]
             cells = [f"{amount(p):.0f} ({amount(p) / amount(points[0]):.2f} ×), {amount(p, key=key):.0f} {unit}" for p in points]
             if len(points) == len(timesteps):
                 lines.append(f"| {mode} | {' | '.join(cells)} |")
@@ -123,7 +132,8 @@ def timesteps_section(area: dict[str, Any]) -> list[str]:
         *lines,
         "**Paper:** T = 16 costs a TPPE 1.37 × area.",
         "",
-        "**Here:** accumulators and the words of the row buffer grow with T; all else is the same.",
+        "**Here:** accumulators and the words of the row buffer grow with T, in the machine also membranes and words of outputs; "
+        "all else is the same.",
         "",
     ]
 
@@ -141,7 +151,7 @@ def machine_table(area: dict[str, Any]) -> list[str]:
     ]
     for point in points:
         base = find(area, "machine", "LAGGY", point["technology"], point["T"])
-        memory = amount(point, key="ram_bits" if point["technology"] == OSU018 else "ebr")
+        memory = amount(point, key=memory_of(point["technology"])[0])
         lines.append(
             f"| {point['mode']}, T = {point['T']} | {point['technology']} | {amount(point):.0f} | "
             f"{f'{amount(point) / amount(base):.3f}' if base else ''} | {amount(point, key='ff'):.0f} | {memory:.0f} | "
@@ -175,9 +185,8 @@ def page_of(area: dict[str, Any]) -> str:
         keys = ("area", "ff", "ram_bits") if point["technology"] == OSU018 else ("lut4", "ff", "dsp", "ebr")
         if point["kind"] == "prefix network":
             continue
-        what = "TPPE" if point["kind"] == "tppe" else "machine"
         text += [
-            f"## {what}, {point['mode']}, T = {point['T']}, {point['technology']}",
+            f"## {NAMES[point['kind']]}, {point['mode']}, T = {point['T']}, {point['technology']}",
             "",
             "| part | " + " | ".join(keys) + f" | % of {keys[0]} |",
             "|---|" + "---|" * (len(keys) + 1),

@@ -155,10 +155,23 @@ def test_parts_and_amounts() -> None:
 
 
 def test_points_are_what_was_asked_for() -> None:
-    every = list(points(load("paper"), (area.TPPE, area.MACHINE), tuple(area.MODES), (OSU018, ECP5), (4, 8, 16)))
+    every = list(points(load("paper"), (area.TPPE, area.MACHINE), tuple(area.MODES), (OSU018, ECP5), ()))
     assert len(every) == 2 * (5 + 3 + 3) + 2 * 3 and len({(p.kind, p.mode, p.technology, p.cfg.T) for p in every}) == len(every)
     for point in every:
         assert set(point.parameters) <= area.parameters_of(point.top) and {"T", "LAGGY", "SEQUENTIAL"} <= set(point.parameters)
+    # the machine at other T's when they are asked for, the windows of one chunk never
+    chosen = list(points(load("paper"), (area.MACHINE,), tuple(area.MODES), (ECP5,), (4, 16)))
+    assert [(p.mode, p.cfg.T, p.parameters["T"]) for p in chosen] == [(m, T, T) for T in (4, 16) for m in ("LAGGY", "FAST", "SparTen")]
+
+
+def test_the_page_compares_timesteps_of_both_kinds() -> None:
+    def point(kind: str, T: int, size: int) -> dict[str, Any]:
+        return {"kind": kind, "mode": "LAGGY", "technology": ECP5, "T": T, "delay_ns": {}, "parts": {"all": {"lut4": size, "ebr": T}}}
+
+    sizes = {("tppe", 4): 100, ("tppe", 16): 137, ("machine", 4): 2000, ("machine", 8): 2100, ("machine", 16): 3000}
+    text = page_of({"yosys": "", "command": "", "points": [point(kind, T, size) for (kind, T), size in sizes.items()]})
+    assert "| TPPE, ecp5 | T = 4 | T = 16 |\n|---|---|---|\n| LAGGY | 100 (1.00 ×), 4 EBR | 137 (1.37 ×), 16 EBR |" in text
+    assert "| machine, ecp5 | T = 4 | T = 8 | T = 16 |" in text and "2100 (1.05 ×), 8 EBR | 3000 (1.50 ×), 16 EBR |" in text
 
 
 def test_the_network_gives_every_prefix_sum() -> None:
