@@ -17,7 +17,7 @@ from golden import config as configs
 from golden.config import SPEC_DIR, Config
 from golden.image import ImageError, parse_layout
 from golden.layout import HEADER, HEADER_BYTES, MAGIC, VERSION, Layout
-from host.bus import REGISTERS, Bus
+from host.bus import REGISTERS, Bus, Identity
 from host.errors import BoardError, LinkError, MachineError, RefusedError, WrongBoardError
 from host.residents import PAGE, Resident, free, hole_words, place, walk
 
@@ -27,6 +27,7 @@ ERRORS: dict[int, tuple[str, str]] = {row["code"]: (name, row["doc"]) for name, 
 BLOCK = 4096  # bytes that are compared by a CRC of their own
 BUSY, DONE, ERROR, DRAINING = 1, 2, 4, 8  # STATUS
 START, SOFT_RESET = 1, 2  # CTRL
+HUNG = "BUS_TIMEOUT"  # status of a bus that answers nothing until the board is reset
 
 Progress = Callable[[str, int, int], None]
 
@@ -74,15 +75,13 @@ class Device:
             WrongBoardError: It is none of that, or no machine that this driver knows.
             BoardError: The bus failed.
         """
-        self.bus, self.identity = bus, bus.identify()
+        self.bus, self.identity = bus, demand(bus, board, bitstream)
         who = self.identity
-        if board is not None and who.board != board:
-            raise WrongBoardError(f"{bus.name}: board {who.board!r} is not legal: must be {board!r}")
-        if bitstream is not None and who.bitstream != bitstream:
-            raise WrongBoardError(f"{bus.name}: bitstream {who.bitstream:08x} is not legal: must be {bitstream:08x}: load that bitstream")
         try:
             magic, version = self.register("ID"), self.register("VERSION")
         except RefusedError as err:
+            if err.status == HUNG:
+                raise
             raise WrongBoardError(f"{bus.name}: board {who.board!r} has no machine: {err}") from err
         if magic != MAGIC or version != VERSION:
             raise WrongBoardError(f"{bus.name}: board {who.board!r}: registers ID = {magic:#010x}, VERSION = {version} are not legal: "
@@ -106,19 +105,7 @@ class Device:
         Raises:
             ImageError: Names what is wrong and what would be legal.
         """
-        try:
-            if len(data) >= HEADER_BYTES and struct.unpack_from("<I", data)[0] == MAGIC:
-                have = struct.unpack_from("<4I", data, 4 * HEADER["config0"])
-                if have != self.config.image_words:
-                    raise ImageError(f"was packed for another machine: {difference(have, self.config)}: "
-                                     f"pack it with --config {self.config.name}")  # fmt: skip
-            layout = parse_layout(data, self.config)
-        except ImageError as err:
-            raise ImageError(f"{name}: {err}") from err
-        if any(lay.index for lay in layout.layers) and not self.config.INDEX_RATE:
-            raise ImageError(f"{name}: has weights as index codes, which this machine (INDEX_RATE = 0) cannot read: "
-                             f"pack it with --config {self.config.name}")  # fmt: skip
-        return layout
+        return check_image(data, self.config, name)
 
     def residents(self) -> list[Resident]:
         """The images in memory."""
@@ -331,14 +318,18 @@ class Device:
             BoardError: Neither helped.
         """
         for whole in (False, True):
-            if whole:
-                self.bus.reset()
-            else:
-                self.set_register("CTRL", SOFT_RESET)
-            for _ in range(50):
-                if not self.register("STATUS") & (BUSY | DRAINING):
-                    return
-                time.sleep(0.002)
+            try:
+                if whole:
+                    self.bus.reset()
+                else:
+                    self.set_register("CTRL", SOFT_RESET)
+                for _ in range(50):
+                    if not self.register("STATUS") & (BUSY | DRAINING):
+                        return
+                    time.sleep(0.002)
+            except RefusedError as err:
+                if whole or err.status != HUNG:
+                    raise
         raise BoardError(f"{self.bus.name}: the machine stays busy after a reset of the board: configure it again")
 
     def close(self) -> None:
@@ -350,6 +341,46 @@ class Device:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def check_image(data: bytes, cfg: Config, name: str = "image") -> Layout:
+    """Checks that an image is whole and made for a machine.
+
+    Raises:
+        ImageError: Names what is wrong and what would be legal.
+    """
+    try:
+        if len(data) >= HEADER_BYTES and struct.unpack_from("<I", data)[0] == MAGIC:
+            have = struct.unpack_from("<4I", data, 4 * HEADER["config0"])
+            if have != cfg.image_words:
+                raise ImageError(f"was packed for another machine: {difference(have, cfg)}: pack it with --config {cfg.name}")
+        layout = parse_layout(data, cfg)
+    except ImageError as err:
+        raise ImageError(f"{name}: {err}") from err
+    if any(lay.index for lay in layout.layers) and not cfg.INDEX_RATE:
+        raise ImageError(f"{name}: has weights as index codes, which this machine (INDEX_RATE = 0) cannot read: "
+                         f"pack it with --config {cfg.name}")  # fmt: skip
+    return layout
+
+
+def demand(bus: Bus, board: str | None = None, bitstream: int | None = None) -> Identity:
+    """Asks who is there, of the link alone: it answers when the bus behind it hangs, too.
+
+    Args:
+        bus: The way to the board.
+        board: Demand this board.
+        bitstream: Demand this number of the bitstream.
+
+    Raises:
+        WrongBoardError: It is none of that.
+        BoardError: The bus failed.
+    """
+    who = bus.identify()
+    if board is not None and who.board != board:
+        raise WrongBoardError(f"{bus.name}: board {who.board!r} is not legal: must be {board!r}")
+    if bitstream is not None and who.bitstream != bitstream:
+        raise WrongBoardError(f"{bus.name}: bitstream {who.bitstream:08x} is not legal: must be {bitstream:08x}: load that bitstream")
+    return who
 
 
 def record(memory: bytes | bytearray, at: int) -> dict[str, int]:

@@ -28,6 +28,7 @@ from rich.table import Table
 
 from golden.config import Config, load
 from golden.errors import LoasError
+from host.device import check_image
 from scripts.pack import image_bytes
 from scripts.simulate import write_hex, write_whole
 
@@ -215,18 +216,24 @@ def breakdown(module: Mapping[str, Any], family: str, depth: int = 3) -> dict[st
     return {name: dict(kinds) for name, kinds in sorted(blocks.items(), key=lambda item: -item[1]["lut4"])}
 
 
-def memory_file(image: Path, board: Board, folder: Path) -> Path:
-    """Writes an image as the contents of all of a board's block RAM: a file that leaves words out would be x in some simulators.
+def read_image(image: Path, board: Board) -> bytes:
+    """An image that a board's block RAM can hold and its machine can run.
 
     Raises:
-        LoasError: The image cannot be read or is larger than the memory.
+        LoasError: It cannot be read, is larger than the memory, damaged, or for another machine.
     """
     data, size = image_bytes(image), board.parameters["RAM_BYTES"]
     if len(data) > size:
         raise LoasError(f"{image}: {len(data)} bytes do not fit in the {size} bytes of block RAM of board {board.name}")
+    check_image(data, board.cfg, str(image))
+    return data
+
+
+def memory_file(data: bytes, board: Board, folder: Path) -> Path:
+    """Writes an image as the contents of all of a board's block RAM: a file that leaves words out would be x in some simulators."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "image.hex"
-    write_hex(file, data + bytes(size - len(data)), board.word_bits)
+    write_hex(file, data + bytes(board.parameters["RAM_BYTES"] - len(data)), board.word_bits)
     return file
 
 
@@ -318,7 +325,7 @@ def build_board(board: Board, image: Path | None, seed: int, synth_only: bool, c
     (folder / "result.json").unlink(missing_ok=True)
     parameters: dict[str, int | str] = {**board.cfg.verilog_parameters(), **board.parameters, "CLK_HZ": round(board.clock_mhz * 1e6)}
     files = sources(board.name)
-    extra = [memory_file(image, board, folder)] if image else []
+    extra = [memory_file(read_image(image, board), board, folder)] if image else []
     headers = [*sorted((ROOT / "rtl").glob("*.vh")), *sorted((FPGA / "rtl").glob("*.vh"))]
     name = digest([*files, *headers, board.constraints, *extra], parameters)
     parameters["BITSTREAM_ID"] = int(name[:8], 16)
