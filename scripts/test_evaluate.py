@@ -142,7 +142,11 @@ def test_a_cluster_gives_the_same_and_survives_a_dead_worker(library: Library) -
         (["--machine", "foo"], "--machine foo is not legal: must be one of loas-laggy"),
         (["--layers", "conv9"], "layer 'conv9' is not legal: must be one of conv1, conv2, fc1"),
         (["--set", "FOO=1"], "--set FOO is not legal: must be one of NUM_TPPES"),
-        (["--set", "T=8"], "--set T is not legal"),
+        (["--set", "T=8"], "--set T is not legal: must be given by --T"),
+        (["--set", "LAGGY=0,1"], "--set LAGGY is not legal: must be chosen by --machine loas-laggy, loas-fast, sparten"),
+        (["--set", "SEQUENTIAL=1"], "--set SEQUENTIAL is not legal: must be chosen by --machine loas-laggy, loas-fast, sparten"),
+        (["--set", "DEEP=1"], "--set DEEP is not legal: must be left out: the models have no DEEP"),
+        (["--set", "NUM_TPPES=1", "--set", "NUM_TPPES=2"], "--set NUM_TPPES is not legal twice: must have all values in one"),
         (["--set", "NUM_TPPES"], "--set NUM_TPPES is not legal: must be NAME=VALUE"),
         (["--set", "NUM_TPPES=2,x"], "--set NUM_TPPES = 'x' is not legal: must be an integer"),
         (["--set", "NUM_TPPES=65"], "NUM_TPPES = 65 is not legal: must be 1 to 64"),
@@ -256,6 +260,38 @@ def test_sweep_prints_and_writes(shapes: Path, tmp_path: Path) -> None:
     }
     assert dense["gamma", 0.5] > dense["gamma", 0.05]
     assert "Examples" in CliRunner().invoke(loas.main, ["sweep", "--help"]).output
+
+
+def test_a_value_given_twice_counts_once(shapes: Path, tmp_path: Path) -> None:
+    once = {
+        "--network": "alexnet",
+        "--layers": "conv2",
+        "--machine": "ptb",
+        "--set": "NUM_TPPES=2,1",
+        "--spikes": "rates",
+        "--T": "4,2",
+        "--density": "50,5",
+        "--latency": "9,5",
+    }
+    twice = {"--set": "NUM_TPPES=2,1,2", "--T": "4,2,4", "--density": "50,5,50.0", "--latency": "9,5,9"}
+    lines = []
+    for more in ({}, twice):
+        repeated = [part for name in ("--network", "--layers", "--machine") if more for part in (name, once[name])]
+        given = [part for option in {**once, **more}.items() for part in option]
+        rest = ["--config", "tiny", "--shapes", str(shapes), "--data", str(tmp_path), "--jobs", "1", "--out", str(tmp_path / "r.json")]
+        done = call(*given, *repeated, *rest)
+        assert done.exit_code == 0, done.output
+        lines.append(json.loads((tmp_path / "r.json").read_text())["lines"])
+    assert lines[0] == lines[1] and len(lines[0]) == 16
+    # in the order given
+    assert [lines[0][0][key] for key in ("T", "density", "parameters", "latency")] == [4, 0.5, {"NUM_TPPES": 2}, 9]
+
+
+def test_deep_is_said_to_be_no_part_of_the_models(shapes: Path, tmp_path: Path) -> None:
+    for config, said in (("ulx3s", True), ("tiny", False)):
+        done = call("--network", "alexnet", "--machine", "ptb", "--config", config, "--shapes", str(shapes), "--data", str(tmp_path),
+                    "--jobs", "1", "--out", str(tmp_path / "r.json"))  # fmt: skip
+        assert done.exit_code == 0 and ("DEEP = 1: the models count its cycles as with DEEP = 0" in done.output) == said, done.output
 
 
 def test_points_of_the_rtl_are_the_machines() -> None:

@@ -19,7 +19,7 @@ from scripts.evaluate.plan import NETWORKS, plan
 from scripts.evaluate.points import ROOT, RTL
 from scripts.evaluate.report import Report, read_area
 from scripts.evaluate.store import Store
-from scripts.evaluate.sweep import DATA, progress_of
+from scripts.evaluate.sweep import DATA, deep_note, progress_of
 from scripts.evaluate.workload import Library
 from scripts.execute import prepare, write_json
 from scripts.shapes import SHAPES
@@ -73,7 +73,8 @@ def main(
         if data is not None and not data.is_dir():
             raise LoasError(f"--data {data} is not legal: must be a folder of traces")
         page.parent.mkdir(parents=True, exist_ok=True)
-        load(config)
+        if note := deep_note(load(config)):
+            console.print(note, markup=False)
         library = Library.read(shapes, data or DATA, NETWORKS if shapes == SHAPES else None)
         for text in library.missing:
             console.print(text, markup=False)

@@ -16,12 +16,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from golden.config import PARAMETERS, load
+from golden.config import PARAMETERS, Config, load
 from golden.errors import LoasError
 from golden.rivals import MACHINES, Cost, energy
 from scripts.evaluate.engine import run_all
 from scripts.evaluate.measure import Value
-from scripts.evaluate.points import RATES, ROOT, SPIKES, Point, Task
+from scripts.evaluate.points import RATES, ROOT, RTL_MODES, SPIKES, Point, Task
 from scripts.evaluate.store import Store
 from scripts.evaluate.workload import Library, layer_named
 from scripts.execute import prepare, write_json
@@ -29,6 +29,13 @@ from scripts.shapes import SHAPES
 
 DATA = ROOT.parent / "shared/data"
 AUTO = "auto"
+# parameters of the RTL that no model reads, or that another option gives: accepted, they would change nothing and look as if they did
+ELSEWHERE = {
+    "T": "given by --T",
+    "LAGGY": f"chosen by --machine {', '.join(RTL_MODES)}",
+    "SEQUENTIAL": f"chosen by --machine {', '.join(RTL_MODES)}",
+    "DEEP": "left out: the models have no DEEP and count cycles as with DEEP = 0",
+}
 
 
 def numbers(option: str, text: str, low: float, high: float, whole: bool = True) -> list[float]:
@@ -55,19 +62,27 @@ def parse_sets(sets: Iterable[str]) -> list[tuple[tuple[str, int], ...]]:
     """``NAME=1,2`` of parameters as all combinations of values, sorted by name.
 
     Raises:
-        LoasError: Not of this form, or no parameter of the machine.
+        LoasError: Not of this form, no parameter that models have, or given twice.
     """
     choices: dict[str, list[float]] = {}
     for text in sets:
         name, equals, values = text.partition("=")
         if not equals or not values:
             raise LoasError(f"--set {text} is not legal: must be NAME=VALUE[,VALUE...], such as NUM_TPPES=8,16")
-        if name == "T" or name not in PARAMETERS:
-            known = ", ".join(key for key in PARAMETERS if key != "T")
-            raise LoasError(f"--set {name} is not legal: must be one of {known}; timesteps are --T")
+        if name in ELSEWHERE:
+            raise LoasError(f"--set {name} is not legal: must be {ELSEWHERE[name]}")
+        if name not in PARAMETERS:
+            raise LoasError(f"--set {name} is not legal: must be one of {', '.join(key for key in PARAMETERS if key not in ELSEWHERE)}")
+        if name in choices:
+            raise LoasError(f"--set {name} is not legal twice: must have all values in one, --set {name}=VALUE,VALUE")
         choices[name] = numbers(f"--set {name} =", values, 0, 1 << 20)
     names = sorted(choices)
     return [tuple(zip(names, map(int, values), strict=True)) for values in itertools.product(*(choices[name] for name in names))]
+
+
+def deep_note(cfg: Config) -> str | None:
+    """What to say of a machine whose cycles the models do not count in full."""
+    return f"configuration {cfg.name} has DEEP = 1: the models count its cycles as with DEEP = 0" if cfg.DEEP else None
 
 
 def progress_of(console: Console, total: int, what: str) -> tuple[Progress, Any]:
@@ -203,7 +218,8 @@ def sweep_command(
     for name in machines:
         if name not in MACHINES:
             raise LoasError(f"--machine {name} is not legal: must be one of {', '.join(MACHINES)}")
-    load(config)
+    if note := deep_note(load(config)):
+        console.print(note, markup=False)
     combinations = parse_sets(sets)
     waits = [int(v) for v in numbers("--latency", latency, 0, 65535)]
     densities = [None] if density is None else [v / 100 for v in numbers("--density", density, 0, 100, whole=False)]
@@ -216,7 +232,7 @@ def sweep_command(
     for name in names:
         if all(name not in (layer.name for layer in shape.layers) for shape in library.shapes.values()):
             layer_named(next(iter(library.shapes.values())), name)  # says which there are
-    points = [
+    every = [
         Point(
             machine,
             network,
@@ -238,10 +254,11 @@ def sweep_command(
         for layer in shape.layers
         if not names or layer.name in names
     ]
+    points = list(dict.fromkeys(every))  # a value given twice is one, or its layers would be summed twice
     if timesteps and spikes != RATES and any(T != shape.T for T in timesteps for shape in library.shapes.values()):
         raise LoasError(f"--T {steps} is not legal with --spikes {spikes}: must be that of the networks, or --spikes {RATES}")
     tasks = library.tasks(points)
-    bar, done = progress_of(console, len(set(points)), "sweep")
+    bar, done = progress_of(console, len(points), "sweep")
     with bar:
         found = run_all(tasks, Store(None if fresh else out.parent / "points"), workers=jobs, scheduler=scheduler, done=done)
     lines = [
