@@ -321,15 +321,16 @@ def build_board(board: Board, image: Path | None, seed: int, synth_only: bool, c
         BuildError: A tool failed, the design does not fit, or does not reach the board's clock. result.json is there, if the netlist is.
     """
     folder = BUILD / board.name
+    data = read_image(image, board) if image else None
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").unlink(missing_ok=True)
+    (folder / "result.json").unlink(missing_ok=True)  # not before all input is known to be good
     parameters: dict[str, int | str] = {**board.cfg.verilog_parameters(), **board.parameters, "CLK_HZ": round(board.clock_mhz * 1e6)}
     files = sources(board.name)
-    extra = [memory_file(read_image(image, board), board, folder)] if image else []
+    extra = [memory_file(data, board, folder)] if data is not None else []
     headers = [*sorted((ROOT / "rtl").glob("*.vh")), *sorted((FPGA / "rtl").glob("*.vh"))]
     name = digest([*files, *headers, board.constraints, *extra], parameters)
     parameters["BITSTREAM_ID"] = int(name[:8], 16)
-    if image:
+    if extra:
         parameters["RAM_FILE"] = str(extra[0])
     begin = time.perf_counter()
 

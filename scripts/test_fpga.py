@@ -69,3 +69,15 @@ def test_image_for_the_board(tmp_path: Path) -> None:
     words = (fpga.BUILD / "ulx3s" / "image.hex").read_text().split()
     memory = b"".join(int(word, 16).to_bytes(8, "little") for word in words)
     assert memory == image("ulx3s").ljust(131072, b"\0") and struct.unpack_from("<I", memory, 4 * HEADER["size"])[0] == len(image("ulx3s"))
+
+
+@pytest.mark.parametrize("arguments", [("ulx3s", "--image", "/nonexist"), ("ulx3s", "--image", __file__), ("nope",)])
+def test_bad_input_keeps_the_last_result(built: Path, arguments: tuple[str, ...]) -> None:
+    refused(run(fpga.main, "build", *arguments), arguments[-1])
+    assert built.exists()
+
+
+def test_build_that_fails_leaves_no_result(built: Path) -> None:
+    """Else it would pass for the one of the build that failed."""
+    assert run(fpga.main, "build", "ulx3s").exit_code == 1
+    assert not built.exists()
