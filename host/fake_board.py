@@ -34,6 +34,7 @@ class FakeBoard:
         dropped: Requests that were damaged.
         hurt: Called with every chunk of bytes, and whether they go to the board; what it returns arrives.
         busy_forever: The machine never ends a run.
+        hung: The bus answers no access until RESET.
         gone: The port is gone.
     """
 
@@ -46,7 +47,7 @@ class FakeBoard:
         self.values |= {f"CONFIG{i}": getattr(cfg, f"config{i}") for i in range(6)}
         self.starts = self.executed = self.dropped = 0
         self.hurt: Callable[[bytes, bool], bytes] = lambda data, to_board: data
-        self.busy_forever = self.gone = False
+        self.busy_forever = self.hung = self.gone = False
         self._inbox, self._outbox = bytearray(), bytearray()
         self._seen: tuple[int, int] | None = None
         self._last = (0, b"")
@@ -113,7 +114,7 @@ class FakeBoard:
         if command == 0 or command == 6:
             if command == 6:
                 self.values["STATUS"] = 0
-                self.busy_forever = False
+                self.busy_forever = self.hung = False
             return 0, b""
         if command == 1:
             return 0, struct.pack("<10I", self.magic, self.version, int.from_bytes(self.board, "little"), self.bitstream, 50_000_000,
@@ -136,6 +137,8 @@ class FakeBoard:
         return 1, b""
 
     def _each(self, address: int, count: int, what: Callable[[int], int | None]) -> tuple[int, bytes]:
+        if self.hung:
+            return 7, struct.pack("<I", address)
         parts = []
         for at in range(address, address + 4 * count, 4):
             if not (at < 0x1000 or MEM <= at < MEM + len(self.memory)):

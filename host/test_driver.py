@@ -408,6 +408,19 @@ def test_run_without_end() -> None:
     check(found, resident, data, 1)
 
 
+def test_soft_reset_of_a_bus_that_hangs() -> None:
+    board = FakeBoard(TINY)
+    found = device(board)
+    board.hung = True
+    with pytest.raises(RefusedError, match="BUS_TIMEOUT.*only RESET frees it"):
+        found.counters()
+    with pytest.raises(RefusedError, match="BUS_TIMEOUT"):  # not: no machine
+        device(board)
+    found.soft_reset()
+    data = image(1)
+    check(found, found.load(data), data, 1)
+
+
 def test_last_layer_only_reads_less() -> None:
     board = FakeBoard(TINY)
     found = device(board)

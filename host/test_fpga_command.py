@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from pathlib import Path
 
@@ -127,6 +128,48 @@ def test_board_that_fails_is_exit_code_1(board: FakeBoard, tmp_path: Path) -> No
     result = run("run", folder)
     assert result.exit_code == 1
     assert "the port is gone" in result.output
+
+
+def test_bus_that_hangs(board: FakeBoard, tmp_path: Path) -> None:
+    """Whatever is under way when the bus stops answering: the advice that is printed frees the board."""
+    folder = packed(tmp_path, 1, 7, 3)
+    before = board.executed
+    assert run("run", folder).exit_code == 0
+    every = board.executed - before
+    advice = "refused with BUS_TIMEOUT.*: type `loas fpga reset --port fake`\n$"
+    rng = random.Random(1)
+    for _ in range(5):
+        left = rng.randrange(every - 1)
+
+        def hang(data: bytes, to_board: bool) -> bytes:
+            nonlocal left
+            left -= to_board
+            board.hung |= left < 0
+            return data
+
+        board.hurt = hang
+        for arguments in (("run", folder), ("info",), ("list",), ("load", folder), ("unload", 0)):
+            result = run(*arguments)
+            assert result.exit_code == 1, (arguments, result.output)
+            assert re.search(advice, result.stderr), (arguments, result.stderr)
+        board.hurt = lambda data, to_board: data
+        assert run("reset", "--bitstream", "0x1234").exit_code == 1
+        assert board.hung, "a board that was not meant was reset"
+        result = run("reset")
+        assert result.exit_code == 0, result.output
+        result = run("run", folder)
+        assert result.exit_code == 0, result.output
+    board.hung = True
+    assert "type `loas fpga reset --port fake --baud 12500000`\n" in run("info", "--baud", 12_500_000).stderr
+
+    def broken(data: bytes, to_board: bool) -> bytes:
+        board.hung = True  # whatever was reset
+        return data
+
+    board.hurt = broken
+    result = run("reset")
+    assert result.exit_code == 1
+    assert result.stderr.endswith(": configure the board again\n")
 
 
 def test_port_that_is_not_there(tmp_path: Path) -> None:

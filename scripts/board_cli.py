@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -18,8 +19,8 @@ from rich.table import Table
 
 from golden.errors import LoasError
 from golden.network import check_inputs, load_network, load_spikes
-from host.device import Device, summary
-from host.errors import BoardError
+from host.device import HUNG, Device, demand, summary
+from host.errors import BoardError, RefusedError
 from host.link import BAUD
 from host.open import open_bus
 from scripts import board
@@ -67,16 +68,24 @@ def port_options(command: Command) -> Command:
 
 
 @contextlib.contextmanager
-def opened(port: str, baud: int, timeout: float, attempts: int, name: str | None, bitstream: int | None) -> Iterator[Device]:
-    """A board at a port; what goes wrong with it is one line on standard error and exit code 1."""
+def opened(port: str, baud: int, timeout: float, attempts: int, name: str | None, bitstream: int | None, *,
+           reset: bool = False) -> Iterator[Device]:  # fmt: skip
+    """A board at a port, on request reset; what goes wrong with it is one line on standard error and exit code 1."""
     try:
         link = open_bus(port, baud, timeout=timeout, attempts=attempts)
         try:
+            if reset:  # before a register is read: a bus that hangs answers nothing else
+                demand(link, name, bitstream)
+                link.reset()
             yield Device(link, board=name, bitstream=bitstream)
         finally:
             link.close()
     except BoardError as err:
-        click.echo(f"error: {err}", err=True)
+        advice = ""
+        if isinstance(err, RefusedError) and err.status == HUNG:
+            rate = "" if baud == BAUD else f" --baud {baud}"
+            advice = ": configure the board again" if reset else f": type `loas fpga reset --port {shlex.quote(port)}{rate}`"
+        click.echo(f"error: {err}{advice}", err=True)
         sys.exit(1)
 
 
@@ -200,13 +209,12 @@ def unload(base: int, **port: Any) -> None:
 @fpga.command()
 @port_options
 def reset(**port: Any) -> None:
-    """Ends a run and resets the machine; images stay.
+    """Ends a run and resets the machine, also if its bus hangs; images stay.
 
     \b
     Example: loas fpga reset --port /dev/ttyUSB0
     """
-    with opened(**port) as device:
-        device.bus.reset()
+    with opened(**port, reset=True) as device:
         device.soft_reset()
         console.print(f"board {device.identity.board} at {device.bus.name}: at rest")
 
