@@ -165,9 +165,37 @@ def test_bad_input_is_refused(arguments: list[str], text: str, shapes: Path, tmp
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.5)
     given = {"--network": "alexnet", "--config": "tiny", "--shapes": str(shapes), "--data": str(tmp_path), "--machine": "ptb"}
     defaults = [part for key, value in given.items() if key not in arguments for part in (key, value)]
-    done = call(*defaults, *arguments, "--jobs", "1", "--out", str(tmp_path / "out/result.json"))
+    out = tmp_path / "out/result.json"
+    out.parent.mkdir()
+    out.write_text("earlier")
+    done = call(*defaults, *arguments, "--jobs", "1", "--out", str(out))
     assert done.exit_code == 2 and "error: " in done.output and text in done.output.replace("\n", " "), done.output
-    assert not (tmp_path / "out/points").exists() and not (tmp_path / "out/result.json").exists()
+    assert not (tmp_path / "out/points").exists() and out.read_text() == "earlier"
+
+
+@pytest.mark.parametrize("arguments", [["--config", "typo"], ["--data", "/nowhere"], ["--scheduler", "tcp://127.0.0.1:1"]])
+def test_bad_input_of_the_evaluation_leaves_the_earlier_result(
+    arguments: list[str], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "CONNECT_SECONDS", 0.5)
+    (tmp_path / "result.json").write_text("earlier")
+    done = CliRunner().invoke(bench.main, ["--quick", "--no-rtl", "--shapes", str(shapes), "--out", str(tmp_path), *arguments])
+    assert done.exit_code == 2 and (tmp_path / "result.json").read_text() == "earlier", done.output
+
+
+def test_a_run_that_fails_leaves_no_earlier_result(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(task: Task, digest: str) -> list[Any]:
+        raise LoasError("broken")
+
+    monkeypatch.setattr(engine, "run_task", broken)
+    files = ["--shapes", str(shapes), "--data", str(tmp_path), "--jobs", "1", "--out"]
+    for program, arguments in (
+        (loas.main, ["sweep", "--network", "alexnet", "--config", "tiny", *files, str(tmp_path / "result.json")]),
+        (bench.main, ["--quick", "--no-rtl", *files, str(tmp_path)]),
+    ):
+        (tmp_path / "result.json").write_text("earlier")
+        done = CliRunner().invoke(program, arguments)
+        assert done.exit_code == 2 and "error: broken" in done.output and not (tmp_path / "result.json").exists(), done.output
 
 
 @pytest.mark.parametrize(

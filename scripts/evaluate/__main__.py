@@ -19,7 +19,7 @@ from scripts.evaluate.plan import NETWORKS, plan
 from scripts.evaluate.points import ROOT, RTL
 from scripts.evaluate.report import Report, read_area
 from scripts.evaluate.store import Store
-from scripts.evaluate.sweep import DATA, deep_note, progress_of
+from scripts.evaluate.sweep import DATA, deep_note, make_room, progress_of
 from scripts.evaluate.workload import Library
 from scripts.execute import prepare, write_json
 from scripts.shapes import SHAPES
@@ -69,7 +69,7 @@ def main(
     result_file = out / "result.json"
     page = page or (out / "results.md" if quick else ROOT / "docs/results.md")
     try:
-        prepare(result_file)
+        make_room(result_file)
         if data is not None and not data.is_dir():
             raise LoasError(f"--data {data} is not legal: must be a folder of traces")
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def main(
         store = Store(None if fresh else out / "points")
         bar, done = progress_of(console, len({p for t in models for p in t.points}), "models")
         with bar:
-            found = run_all(models, store, workers=jobs, scheduler=scheduler, done=done)
+            found = run_all(models, store, workers=jobs, scheduler=scheduler, ready=lambda: prepare(result_file), done=done)
     except LoasError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(2)

@@ -68,6 +68,7 @@ def run_all(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
+    ready: Callable[[], None] = lambda: None,
     done: Callable[[Task, bool], None] = lambda task, kept: None,
 ) -> dict[Point, Value]:
     """Results of all points, by model.
@@ -77,6 +78,7 @@ def run_all(
         store: What is in it does not run again.
         workers: Processes, by default one a processor; 1: no others than this one.
         scheduler: Address of a Dask scheduler instead.
+        ready: Called once, when no input is left that could be refused: the place to remove an earlier result.
         done: Called with each task that has come to its end, and whether it was in the store.
 
     Raises:
@@ -99,29 +101,39 @@ def run_all(
             found[point] = value
         done(task, False)
 
-    if not waiting:
-        return found
     count = min(workers or os.cpu_count() or 1, len(waiting))
-    if scheduler is None and count == 1:
-        for task in waiting:
-            take(task, run_task(task, model_digest()))
-        return found
+    alone = not waiting or (scheduler is None and count == 1)
+    with contextlib.nullcontext() if alone else client_of(count, scheduler) as client:
+        ready()
+        if client is None:
+            for task in waiting:
+                take(task, run_task(task, model_digest()))
+        else:
+            spread(client, waiting, take)
+    return found
+
+
+def spread(client: Any, tasks: list[Task], take: Callable[[Task, list[Value]], None]) -> None:
+    """Runs tasks on the workers of a Dask client, and has each taken as it ends.
+
+    Raises:
+        LoasError: A point cannot be measured, or the workers have other sources.
+    """
     from distributed import KilledWorker, as_completed
 
-    with client_of(count, scheduler) as client:
-        futures = {client.submit(run_task, task, model_digest(), pure=False): task for task in waiting}
-        for future in as_completed(futures):  # type: ignore[no-untyped-call]
-            try:
-                take(futures[future], future.result())
-            except KilledWorker as err:
-                first = futures[future].points[0]
-                raise LoasError(f"{first.network} {first.layer}: {RETRIES + 1} workers died under it: {err}") from err
-            except ModuleNotFoundError as err:
-                raise LoasError(
-                    f"--scheduler {scheduler}: its workers are not legal: must have this project's packages and requirements: {err}"
-                ) from err
-            future.release()
-    return found
+    futures = {client.submit(run_task, task, model_digest(), pure=False): task for task in tasks}
+    for future in as_completed(futures):  # type: ignore[no-untyped-call]
+        try:
+            take(futures[future], future.result())
+        except KilledWorker as err:
+            first = futures[future].points[0]
+            raise LoasError(f"{first.network} {first.layer}: {RETRIES + 1} workers died under it: {err}") from err
+        except ModuleNotFoundError as err:
+            raise LoasError(
+                f"--scheduler {client.scheduler.address}: its workers are not legal: must have this project's packages and "
+                f"requirements: {err}"
+            ) from err
+        future.release()
 
 
 def run_rtl(

@@ -26,6 +26,7 @@ from scripts.evaluate.store import Store
 from scripts.evaluate.workload import Library, layer_named
 from scripts.execute import prepare, write_json
 from scripts.shapes import SHAPES
+from scripts.simulate import check_writable
 
 DATA = ROOT.parent / "shared/data"
 AUTO = "auto"
@@ -78,6 +79,19 @@ def parse_sets(sets: Iterable[str]) -> list[tuple[tuple[str, int], ...]]:
         choices[name] = numbers(f"--set {name} =", values, 0, 1 << 20)
     names = sorted(choices)
     return [tuple(zip(names, map(int, values), strict=True)) for values in itertools.product(*(choices[name] for name in names))]
+
+
+def make_room(path: Path) -> None:
+    """Makes the folder of a file that long work will write, and leaves the file of an earlier run as it is.
+
+    Raises:
+        LoasError: It could not be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise LoasError(f"{path}: cannot be written: {err.strerror}") from err
+    check_writable(path)
 
 
 def deep_note(cfg: Config) -> str | None:
@@ -212,7 +226,7 @@ def sweep_command(
       loas sweep --machine loas-laggy --machine gamma --spikes rates --T 1,4,16 --density 2,25 --scheduler tcp://host:8786
     """
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
-    prepare(out)
+    make_room(out)
     if data is not None and not data.is_dir():
         raise LoasError(f"--data {data} is not legal: must be a folder of traces")
     for name in machines:
@@ -259,8 +273,9 @@ def sweep_command(
         raise LoasError(f"--T {steps} is not legal with --spikes {spikes}: must be that of the networks, or --spikes {RATES}")
     tasks = library.tasks(points)
     bar, done = progress_of(console, len(points), "sweep")
+    store = Store(None if fresh else out.parent / "points")
     with bar:
-        found = run_all(tasks, Store(None if fresh else out.parent / "points"), workers=jobs, scheduler=scheduler, done=done)
+        found = run_all(tasks, store, workers=jobs, scheduler=scheduler, ready=lambda: prepare(out), done=done)
     lines = [
         {
             **shared,
