@@ -20,13 +20,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from golden.config import Config, load
+from golden.config import Config, load, load_all
 from golden.errors import LoasError
 from host.device import check_image
 from scripts.pack import image_bytes
@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FPGA = ROOT / "fpga"
 BUILD = ROOT / "build" / "fpga"
 FAMILIES = ("ecp5", "ice40")
+OURS = ("CLK_HZ", "BITSTREAM_ID", "RAM_FILE")  # parameters that a build sets
 
 # In a process of its own: Yosys writes to file descriptor 1, and a crash of it must not be ours.
 YOSYS = """
@@ -109,22 +110,76 @@ class Board:
             LoasError: There is none, or its board.toml is not legal.
         """
         file = FPGA / name / "board.toml"
-        if not file.exists():
+        if name not in boards():
             raise LoasError(f"board {name!r} does not exist: must be one of {', '.join(boards())}")
         try:
             data = tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as err:
+        except (OSError, ValueError) as err:
             raise LoasError(f"fpga/{name}/board.toml: {err}") from err
-        keys = {"config", "top", "family", "device", "effort", "seed", "constraints", "clock", "clock_mhz", "aim_mhz", "word_bits",
-                "parameters"}  # fmt: skip
-        if wrong := keys ^ set(data):
-            word = "missing" if wrong <= keys else "unknown"
-            raise LoasError(f"fpga/{name}/board.toml: {sorted(wrong)[0]} is {word}: all of {', '.join(sorted(keys))} are needed")
-        if data["family"] not in FAMILIES:
-            raise LoasError(f"fpga/{name}/board.toml: family = {data['family']!r} is not legal: must be one of {', '.join(FAMILIES)}")
+        check_board(name, data)
         return cls(name, load(data["config"]), data["top"], data["family"], tuple(data["device"]), tuple(data["effort"]), data["seed"],
                    file.parent / data["constraints"], data["clock"], data["clock_mhz"], data["aim_mhz"], data["word_bits"],
                    data["parameters"])  # fmt: skip
+
+
+def is_text(value: object) -> bool:
+    """Whether a value of TOML is a string that can stand on a command line."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[^\x00-\x1f]+", value))
+
+
+def is_integer(value: object, low: int, high: int) -> bool:
+    """Whether a value of TOML is an integer within limits; true is none, though Python says so."""
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def is_number(value: object, low: float, high: float) -> bool:
+    """Whether a value of TOML is a number within limits."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+
+def check_board(name: str, data: Mapping[str, Any]) -> None:
+    """Checks all keys of a board.toml; docs/porting.md has them in a table.
+
+    Raises:
+        LoasError: Names file, key, value and what is legal.
+    """
+    keys = {"config", "top", "family", "device", "effort", "seed", "constraints", "clock", "clock_mhz", "aim_mhz", "word_bits",
+            "parameters"}  # fmt: skip
+    if wrong := keys ^ set(data):
+        word = "missing" if wrong <= keys else "unknown"
+        raise LoasError(f"fpga/{name}/board.toml: {sorted(wrong)[0]} is {word}: all of {', '.join(sorted(keys))} are needed")
+
+    def refuse(key: str, value: object, legal: str) -> NoReturn:
+        raise LoasError(f"fpga/{name}/board.toml: {key} = {value!r} is not legal: must be {legal}")
+
+    def need(key: str, legal: str, ok: Callable[[Any], bool]) -> None:
+        if not ok(data[key]):
+            refuse(key, data[key], legal)
+
+    folder, known = FPGA / name, list(load_all())
+    tops = {path.stem: path for path in sorted(folder.glob("*.v"))}
+    need("config", f"one of {', '.join(known)}, the sections of spec/configs.toml", lambda v: v in known)
+    need("top", f"a module with a file of its name in fpga/{name}: {', '.join(tops) or 'there is none'}", lambda v: v in list(tops))
+    need("family", f"one of {', '.join(FAMILIES)}", lambda v: v in FAMILIES)
+    for key in ("device", "effort"):
+        need(key, "a list of strings, options of nextpnr", lambda v: isinstance(v, list) and all(map(is_text, v)))
+    need("seed", f"an integer, 1 to {1 << 30}", lambda v: is_integer(v, 1, 1 << 30))
+    need("constraints", f"the name of a file that exists in fpga/{name}", lambda v: is_text(v) and (folder / v).is_file())
+    need("clock", "a string, the name of a net", lambda v: is_text(v) and v.isidentifier())
+    for key in ("clock_mhz", "aim_mhz"):
+        need(key, "a number, 1 to 1000", lambda v: is_number(v, 1, 1000))
+    cfg = load(data["config"])
+    need("word_bits", f"{cfg.AXI_W}, AXI_W of configuration {cfg.name}", lambda v: is_integer(v, cfg.AXI_W, cfg.AXI_W))
+    need("parameters", "a table", lambda v: isinstance(v, dict))
+    free = [key for key in parameter_names(tops[data["top"]]) if key not in cfg.verilog_parameters() and key not in OURS]
+    for key, value in data["parameters"].items():
+        if key not in free:  # Yosys would never see it
+            refuse(f"parameters.{key}", value, f"absent: those of {data['top']} that are set here are {', '.join(free)}")
+        if not is_integer(value, 0, (1 << 31) - 1):
+            refuse(f"parameters.{key}", value, f"an integer, 0 to {(1 << 31) - 1}")
+    size, step = data["parameters"].get("RAM_BYTES"), cfg.AXI_W // 8
+    if size is None or size < 2 * step or size % step:
+        refuse("parameters.RAM_BYTES", size, f"a multiple of AXI_W / 8 = {step}, at least {2 * step}")
 
 
 def boards() -> list[str]:
@@ -155,12 +210,17 @@ def run_yosys(commands: Iterable[str], folder: Path, name: str) -> str:
     return text
 
 
+def parameter_names(file: Path) -> list[str]:
+    """The parameters of a file's module."""
+    text = file.read_text(encoding="utf-8")
+    header = text[: text.index(") (") if ") (" in text else text.index(");")]
+    return re.findall(r"parameter\s+(?:integer\s+|\[[^\]]*\]\s*)?(\w+)\s*=", header)
+
+
 def reading(files: Iterable[Path], top: str, parameters: Mapping[str, int | str]) -> list[str]:
     """Yosys commands that read a design and set those of `parameters` that its top has."""
     files = list(files)
-    text = next(path for path in files if path.stem == top).read_text()
-    header = text[: text.index(") (") if ") (" in text else text.index(");")]
-    known = re.findall(r"parameter\s+(?:integer\s+|\[[^\]]*\]\s*)?(\w+)\s*=", header)
+    known = parameter_names(next(path for path in files if path.stem == top))
     values = {name: f'"{value}"' if isinstance(value, str) else str(value) for name, value in parameters.items() if name in known}
     return [f"read_verilog -defer -I{ROOT / 'rtl'} -I{FPGA / 'rtl'} " + " ".join(map(str, files)),
             *([f"chparam {' '.join(f'-set {name} {value}' for name, value in values.items())} {top}"] if values else [])]  # fmt: skip
@@ -245,7 +305,7 @@ def run_tool(command: list[str], folder: Path, log: str, on_line: Callable[[str]
     """
     program = Path(sys.executable).parent / command[0]
     if not program.exists():
-        raise BuildError(f"{command[0]} is not installed: pip install -r requirements.txt (make setup)")
+        raise BuildError(f"{command[0]} is not installed: pip install -r requirements-fpga.txt (make fpga does)")
     lines: list[str] = []
     with (folder / log).open("w") as file:
         arguments = [str(program), *command[1:]]

