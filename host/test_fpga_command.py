@@ -20,6 +20,7 @@ from host.test_driver import network, spikes
 from scripts.loas import main
 
 TINY = load("tiny")
+DIGITS = Path(__file__).parents[1] / "models" / "digits" / "digits.nir"
 
 
 @pytest.fixture
@@ -112,6 +113,45 @@ def test_bad_input_is_exit_code_2(board: FakeBoard, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "truncated" in result.output
     assert board.starts == 0
+
+
+@pytest.mark.parametrize("kind", ["folder", "npz", "nir", "nir with data"])
+def test_options_that_a_target_does_not_use(board: FakeBoard, tmp_path: Path, kind: str) -> None:
+    """Each option of `run` is refused by name for the kinds of target that it means nothing for, at its default value too."""
+    folder = packed(tmp_path, 1, 7, 3)
+    imports = {"--T": 9, "--sidecar": "none.json", "--bits": 8, "--drop-once": "fc1", "--prune-scope": "layer", "--calibrate-images": 64}
+    labels = {"--data-array": "zzz", "--labels": tmp_path / "none", "--labels-array": "y"}
+    data = {"--data": tmp_path / "in7.npz", "--images": 1, "--batch": 3}
+    target, base, unused, only = {
+        "folder": (folder, [], imports | labels | data, "is an image folder: only a model in NIR"),
+        "npz": (tmp_path / "net1.npz", ["--data", tmp_path / "in7.npz"], imports | labels, "is a network .* only a model in NIR"),
+        "nir": (DIGITS, [], labels, "only a model in NIR with --data takes it"),
+        "nir with data": (DIGITS, ["--data", tmp_path / "none"], {}, ""),
+    }[kind]
+    for option, value in unused.items():
+        result = run("run", target, *base, option, value)
+        assert result.exit_code == 2, (option, result.output)
+        assert result.stderr.startswith(f"error: {option} {value} is not legal: {target} is "), result.stderr
+        assert re.search(only, result.stderr), result.stderr
+    assert board.executed == 0, "what is refused needs no board"
+    for option in imports | labels | data if kind.startswith("nir") else ():
+        if option not in unused:
+            assert "takes it" not in run("run", target, *base, option, (imports | labels | data)[option]).stderr, option
+
+
+def test_options_that_every_target_uses(board: FakeBoard, tmp_path: Path) -> None:
+    every = ["--compare", "all", "--seconds", 600, "--base", 0, "--keep", "--out", tmp_path / "result.json"]
+    folder = packed(tmp_path, 1, 7, 3)
+    for given in ((folder,), (tmp_path / "net1.npz", "--data", tmp_path / "in7.npz", "--images", 2, "--batch", 1)):
+        result = run("run", *given, *every)
+        assert result.exit_code == 0, result.output
+    assert json.loads((tmp_path / "result.json").read_text())["inputs"] == 2
+    rng = np.random.default_rng(3)
+    np.savez(tmp_path / "digits.npz", x=rng.integers(0, 17, (3, 64)), y=rng.integers(0, 10, 3))
+    arrays = ("--data", tmp_path / "digits.npz", "--data-array", "x", "--labels-array", "y", "--images", 2, "--batch", 1)
+    result = run("run", DIGITS, *arrays, "--bits", 8, "--prune-scope", "layer", *every)
+    assert result.exit_code == 0, result.output
+    assert "of 2 right" in result.output
 
 
 def test_board_that_fails_is_exit_code_1(board: FakeBoard, tmp_path: Path) -> None:

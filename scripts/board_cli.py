@@ -8,11 +8,12 @@ import contextlib
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -34,6 +35,7 @@ console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 HERE = click.Path(dir_okay=False, path_type=Path)
+NIR, NIR_DATA, NPZ, FOLDER = "a model in NIR", "a model in NIR with --data", "a network (.npz)", "an image folder"  # what `run` takes
 
 
 class Number(click.ParamType[int]):
@@ -219,6 +221,29 @@ def reset(**port: Any) -> None:
         console.print(f"board {device.identity.board} at {device.bus.name}: at rest")
 
 
+def refuse_unused(target: Path, imports: Iterable[str]) -> None:
+    """Refuses options that were given and mean nothing for this kind of target.
+
+    Args:
+        target: Of the run.
+        imports: Names of the options of an import.
+
+    Raises:
+        LoasError: Names the option and the kinds of target that it is for.
+    """
+    ctx = click.get_current_context()
+    uses: dict[str, tuple[str, ...]] = dict.fromkeys(imports, (NIR,))
+    uses |= dict.fromkeys(("data_array", "labels", "labels_array"), (NIR_DATA,))
+    uses |= dict.fromkeys(("data", "images", "batch"), (NIR, NPZ))
+    kinds = [FOLDER] if target.is_dir() else [NPZ] if target.suffix != ".nir" else [NIR, NIR_DATA] if ctx.params["data"] else [NIR]
+    for option in ctx.command.params:
+        name = option.name or ""
+        if name in uses and not {*kinds} & {*uses[name]} and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            value = ctx.params[name]
+            text = ", ".join(value) if isinstance(value, tuple) else value
+            raise LoasError(f"{option.opts[0]} {text} is not legal: {target} is {kinds[-1]}: only {' and '.join(uses[name])} takes it")
+
+
 @fpga.command("run")
 @click.argument("target", type=PATH)
 @click.option("--data", type=PATH, help="IDX, .npz, image or folder, as for `loas run`.  [default of digits.nir: held-out digits]")
@@ -239,7 +264,8 @@ def run_command(target: Path, how: str, batch: int | None, seconds: float, base:
                 **given: Any) -> None:  # fmt: skip
     """Runs TARGET on a board and compares it with the golden model: a model (.nir or .npz), or an image folder of `loas pack`.
 
-    Models are packed for the machine that the board has, in batches that fit its memory.
+    Models are packed for the machine that the board has, in batches that fit its memory. An image folder has its inputs in it: it takes
+    no --data, --images or --batch. Labels are for a .nir with --data, options of the import for a .nir; elsewhere they are refused.
 
     \b
     Examples:
@@ -254,12 +280,10 @@ def run_command(target: Path, how: str, batch: int | None, seconds: float, base:
         prepare(out)
     data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
     port = {key: given.pop(key) for key in ("port", "baud", "timeout", "attempts", "name", "bitstream")}
+    refuse_unused(target, given)
     with opened(**port) as device:
         imported, labels = None, None
         if target.is_dir():
-            for key, value in data.items():
-                if value is not None:
-                    raise LoasError(f"--{key.replace('_', '-')} {value} is not legal: {target} is an image folder, with its inputs in it")
             image = image_bytes(target)
             device.check_image(image, str(target))
             work = board.from_folder(target, device.config)
