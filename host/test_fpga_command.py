@@ -154,6 +154,16 @@ def test_options_that_every_target_uses(board: FakeBoard, tmp_path: Path) -> Non
     assert "of 2 right" in result.output
 
 
+@pytest.mark.parametrize("value", ["nan", "-NaN", "inf", "-inf", "0", "1e9"])
+def test_times_that_would_not_end(board: FakeBoard, tmp_path: Path, value: str) -> None:
+    folder = packed(tmp_path, 1, 7, 3)
+    for option in ("--seconds", "--timeout"):
+        result = CliRunner().invoke(main, ["fpga", "run", str(folder), "--port", "fake", f"{option}={value}"])
+        assert result.exit_code == 2, (option, result.output)
+        assert f"Invalid value for '{option}': " in result.stderr, result.stderr
+    assert board.executed == 0
+
+
 def test_board_that_fails_is_exit_code_1(board: FakeBoard, tmp_path: Path) -> None:
     folder = packed(tmp_path, 1, 7, 3)
     result = run("info", "--bitstream", "0x1234")

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shlex
 import sys
 import time
@@ -51,11 +52,22 @@ class Number(click.ParamType[int]):
             self.fail(f"{value!r} is not legal: must be a number, 0x... for hexadecimal", param, ctx)
 
 
+class Seconds(click.FloatRange):
+    """A time. Not a number lies in click's range, since no comparison with it is true, and would never be over."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads it."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not legal: must be {self.min:g} to {self.max:g} seconds", param, ctx)
+        return number
+
+
 NUMBER = Number()
 PORT = (
     click.option("--port", required=True, help="Serial port, e.g. /dev/ttyUSB0; on a Zynq pynq:loas.bit."),
     click.option("--baud", type=click.IntRange(1200, 50_000_000), default=BAUD, show_default=True, help="What the bitstream was made for."),
-    click.option("--timeout", type=click.FloatRange(0.01, 3600), default=1.0, show_default=True, help="Seconds to wait for an answer."),
+    click.option("--timeout", type=Seconds(0.01, 3600), default=1.0, show_default=True, help="Seconds to wait for an answer."),
     click.option("--attempts", type=click.IntRange(1, 100), default=5, show_default=True, help="How often a request is sent."),
     click.option("--board", "name", help="Demand this board, e.g. ULX3."),
     click.option("--bitstream", type=NUMBER, help="Demand the bitstream of this number, e.g. 0x12ab34cd."),
@@ -254,7 +266,7 @@ def refuse_unused(target: Path, imports: Iterable[str]) -> None:
 @click.option("--batch", type=click.IntRange(min=1), help="Inputs packed into one image.  [default: what fits the board]")
 @click.option("--compare", "how", type=click.Choice(["all", "last"]), default="all", show_default=True,
               help="Outputs to read and compare: of all layers, or of the last one.")  # fmt: skip
-@click.option("--seconds", type=click.FloatRange(0.01, 86400), default=600.0, show_default=True, help="Longest run of an image.")
+@click.option("--seconds", type=Seconds(0.01, 86400), default=600.0, show_default=True, help="Longest run of an image.")
 @click.option("--base", type=NUMBER, help="Offset in image memory.  [default: first room]")
 @click.option("--keep", is_flag=True, help="Leave the image in memory.")
 @click.option("--out", type=HERE, help="Write the figures here, as JSON.")
