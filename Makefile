@@ -101,7 +101,7 @@ $(STAMP_FPGA): requirements-fpga.txt | setup
 	@touch $@
 
 BOARD ?= ulx3s
-fpga: setup $(STAMP_FPGA) ## bitstream of a board and what it takes, in build/fpga; BOARD=ulx3s; IMAGE=file to put into block RAM
+fpga: setup $(STAMP_FPGA) ## bitstream of a board and what it takes, in build/fpga; BOARD=ulx3s, icebreaker or pynq_z2; IMAGE=file to put into block RAM
 	$(PY) -m scripts.fpga build $(BOARD) $(if $(IMAGE),--image $(IMAGE))
 
 fpga-proof: setup ## netlists of the boards' machines against golden vectors (long); BOARD=icebreaker for one

