@@ -441,6 +441,20 @@ def build_board(board: Board, image: Path | None, seed: int, synth_only: bool, c
     return result
 
 
+def block_rows(blocks: Mapping[str, Mapping[str, int]], most: int = 20) -> list[tuple[str, Mapping[str, int]]]:
+    """The largest blocks in their order, the others as one, and the sum of all."""
+
+    def together(some: Iterable[Mapping[str, int]]) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for kinds in some:
+            total.update(kinds)
+        return total
+
+    rows = list(blocks.items())
+    others = [(f"{len(rows) - most} others", together(kinds for _, kinds in rows[most:]))] if len(rows) > most else []
+    return [*rows[:most], *others, ("all", together(blocks.values()))]
+
+
 def show(result: Mapping[str, Any], console: Console) -> None:
     """The figures of a build as tables."""
     title = f"{result['board']}: configuration {result['config']}, {result['tppes']} TPPEs, CHUNK_W {result['chunk_w']}"
@@ -451,7 +465,7 @@ def show(result: Mapping[str, Any], console: Console) -> None:
         table.add_row("fmax", f"{result['fmax_mhz']} MHz", f"{result['clock_mhz']:g}", "")
     console.print(table)
     blocks = Table("block", "LUT4", "FF", "EBR", "DSP", title="by block, as Yosys counts")
-    for name, kinds in list(result["blocks"].items())[:20]:
+    for name, kinds in block_rows(result["blocks"]):
         blocks.add_row(name, *(str(kinds.get(kind, 0)) for kind in ("lut4", "ff", "ebr", "dsp")))
     console.print(blocks)
 

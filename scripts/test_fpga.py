@@ -12,6 +12,7 @@ import struct
 import subprocess
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -190,3 +191,46 @@ def test_result_of_pynq_z2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, luts
     result = json.loads((tmp_path / "result.json").read_text())
     have = {"config": "pynq_z2", "tppes": 4, "lut4": None, "lut": luts, "ff": 30_000, "ebr": 41, "dsp": 21, "fmax_mhz": None}
     assert {**have, "bitstream": None}.items() <= result.items()
+
+
+def module(**cells: tuple[str, str]) -> dict[str, Any]:
+    """Yosys JSON of a netlist: a net by its hierarchical name, and the cell that drives it."""
+    return {
+        "netnames": {net: {"bits": [bit]} for bit, (_, net) in enumerate(cells.values(), 2)},
+        "cells": {name: {"type": kind, "port_directions": {"Z": "output"}, "connections": {"Z": [bit]}}
+                  for bit, (name, (kind, _)) in enumerate(cells.items(), 2)},
+    }  # fmt: skip
+
+
+def test_blocks_of_a_build(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are in result.json and printed, and their sum is what the board takes."""
+    machine = "board_inst.machine_inst"
+    netlist = module(
+        a=("LUT4", f"{machine}.gen_tppe[0].tppe_inst.x"), b=("LUT4", f"{machine}.gen_tppe[1].tppe_inst.x"), c=("DP16KD", f"{machine}.y"),
+        d=("TRELLIS_FF", f"{machine}.control_inst.state_reg"), e=("CCU2C", f"{machine}.control_inst.sum"), f=("LUT4", "led"),
+    )  # fmt: skip
+
+    def yosys(commands: object, folder: Path, name: str) -> str:
+        (folder / "loas_ulx3s.json").write_text(json.dumps({"modules": {"loas_ulx3s": netlist}}))
+        return ""
+
+    monkeypatch.setattr(fpga, "run_yosys", yosys)
+    result = run(fpga.main, "build", "ulx3s", "--synth-only")
+    assert result.exit_code == 0, result.output
+    saved = json.loads(built.read_text())
+    assert saved["blocks"] == {
+        "board.machine.gen_tppe": {"lut4": 2}, "board.machine.control": {"ff": 1, "lut4": 2}, "top": {"lut4": 1},
+        "board.machine": {"ebr": 1},
+    }  # fmt: skip
+    rows = [re.findall(r"[\w.]+", line) for line in result.output.splitlines()]
+    for row in ("board.machine.gen_tppe 2 0 0 0", "board.machine.control 2 1 0 0", "top 1 0 0 0", "board.machine 0 0 1 0", "all 5 1 1 0"):
+        assert row.split() in rows, result.output
+    assert [saved[kind] for kind in ("lut4", "ff", "ebr", "dsp")] == [5, 1, 1, 0]
+
+
+def test_many_blocks() -> None:
+    """Small ones are printed as one, and count in the sum."""
+    rows = fpga.block_rows({f"b{i}": {"lut4": 30 - i, "ff": 1} for i in range(25)})
+    assert [name for name, _ in rows] == [*(f"b{i}" for i in range(20)), "5 others", "all"]
+    assert dict(rows[-2][1]) == {"lut4": 10 + 9 + 8 + 7 + 6, "ff": 5}
+    assert dict(rows[-1][1]) == {"lut4": sum(range(6, 31)), "ff": 25}
