@@ -164,6 +164,18 @@ def test_times_that_would_not_end(board: FakeBoard, tmp_path: Path, value: str) 
     assert board.executed == 0
 
 
+@pytest.mark.parametrize("value", ["-1", "0x100000000", "-0x1", "c0ffee01", "1.5", ""])
+def test_numbers_that_have_no_32_bits(board: FakeBoard, tmp_path: Path, value: str) -> None:
+    folder = packed(tmp_path, 1, 7, 3)
+    for arguments in (("info", f"--bitstream={value}"), ("load", folder, f"--base={value}"), ("unload", "--", value)):
+        result = CliRunner().invoke(main, ["fpga", arguments[0], "--port", "fake", *map(str, arguments[1:])])
+        assert result.exit_code == 2, (arguments, result.output)
+        assert f"{value!r} is not legal: must be 0 to 4294967295, or 0x0 to 0xffffffff" in result.stderr, result.stderr
+    assert board.executed == 0
+    board.bitstream = 0xFFFFFFFF
+    assert run("info", "--bitstream", "0xffffffff").exit_code == run("info", "--bitstream", 2**32 - 1).exit_code == 0
+
+
 def test_board_that_fails_is_exit_code_1(board: FakeBoard, tmp_path: Path) -> None:
     folder = packed(tmp_path, 1, 7, 3)
     result = run("info", "--bitstream", "0x1234")

@@ -40,16 +40,19 @@ NIR, NIR_DATA, NPZ, FOLDER = "a model in NIR", "a model in NIR with --data", "a 
 
 
 class Number(click.ParamType[int]):
-    """A number in decimal or, with 0x, in hexadecimal."""
+    """A number of 32 bits, not negative, in decimal or, with 0x, in hexadecimal."""
 
     name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Reads it."""
         try:
-            return int(value, 0) if isinstance(value, str) else int(value)
+            number = int(value, 0) if isinstance(value, str) else int(value)
         except ValueError:
-            self.fail(f"{value!r} is not legal: must be a number, 0x... for hexadecimal", param, ctx)
+            number = -1
+        if not 0 <= number < 1 << 32:
+            self.fail(f"{value!r} is not legal: must be 0 to {(1 << 32) - 1}, or 0x0 to 0xffffffff", param, ctx)
+        return number
 
 
 class Seconds(click.FloatRange):
