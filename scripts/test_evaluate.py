@@ -135,6 +135,49 @@ def test_a_cluster_gives_the_same_and_survives_a_dead_worker(library: Library) -
     assert found == alone and list(alone) and set(found) == {point for task in tasks for point in task.points}
 
 
+def test_a_cluster_without_workers_is_waited_for_but_not_for_ever(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(engine, "WORKER_SECONDS", 0.3)
+    tasks = library.tasks(some_points(1))
+    said: list[str] = []
+    begun: list[bool] = []
+    with LocalCluster(n_workers=0, processes=False, dashboard_address=None, silence_logs=50) as cluster:  # type: ignore[no-untyped-call]
+        address = cluster.scheduler_address
+        with pytest.raises(LoasError, match=f"--scheduler {address} is not legal: must have a worker within 0.3 s"):
+            run_all(tasks, Store(None), scheduler=address, say=said.append, ready=lambda: begun.append(True))
+        assert said == [f"--scheduler {address} has no worker: waiting for one, 0.3 s at most"] and not begun
+        # one that comes while it is waited for is taken
+
+        def start(text: str) -> None:
+            said.append(text)
+            cluster.scale(1)  # type: ignore[no-untyped-call]
+
+        monkeypatch.setattr(engine, "WORKER_SECONDS", 30)
+        found = run_all(tasks, Store(None), scheduler=address, say=start)
+    assert len(said) == 2 and found == run_all(tasks, Store(None), workers=1)
+
+
+def test_a_lost_cluster_leaves_what_is_done(library: Library, tmp_path: Path) -> None:
+    from distributed import Future, LocalCluster, default_client
+
+    tasks, store, seen = library.tasks(some_points(), most=1), Store(tmp_path), []
+
+    def lose(task: Task, kept: bool) -> None:
+        # a client whose scheduler is gone cancels all it waits for
+        seen.append(task)
+        if len(seen) == 2:
+            client = default_client()  # type: ignore[no-untyped-call]
+            client.cancel([Future(key, client) for key in list(client.futures)])  # type: ignore[no-untyped-call]
+
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, silence_logs=50) as cluster:  # type: ignore[no-untyped-call]
+        with pytest.raises(LoasError, match="lost, or it cancelled a task: run again; points that are done are kept"):
+            run_all(tasks, store, scheduler=cluster.scheduler_address, done=lose)
+    kept: list[bool] = []
+    found = run_all(tasks, store, workers=1, done=lambda task, was: kept.append(was))
+    assert 2 <= sum(kept) < len(tasks) == len(kept) and found == run_all(tasks, Store(None), workers=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import click
@@ -65,6 +66,7 @@ def main(
     Exit code: 0 done, 1 the RTL or an output is wrong, 2 bad input.
     """
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    say = partial(console.print, markup=False)
     begin = time.perf_counter()
     result_file = out / "result.json"
     page = page or (out / "results.md" if quick else ROOT / "docs/results.md")
@@ -74,10 +76,10 @@ def main(
             raise LoasError(f"--data {data} is not legal: must be a folder of traces")
         page.parent.mkdir(parents=True, exist_ok=True)
         if note := deep_note(load(config)):
-            console.print(note, markup=False)
+            say(note)
         library = Library.read(shapes, data or DATA, NETWORKS if shapes == SHAPES else None)
         for text in library.missing:
-            console.print(text, markup=False)
+            say(text)
         series = list(plan(library, quick, config, latency, seed, rtl))
         if not series:
             raise LoasError(f"{shapes}: networks are not legal: must have one of {', '.join(NETWORKS)}")
@@ -87,7 +89,7 @@ def main(
         store = Store(None if fresh else out / "points")
         bar, done = progress_of(console, len({p for t in models for p in t.points}), "models")
         with bar:
-            found = run_all(models, store, workers=jobs, scheduler=scheduler, ready=lambda: prepare(result_file), done=done)
+            found = run_all(models, store, workers=jobs, scheduler=scheduler, say=say, ready=lambda: prepare(result_file), done=done)
     except LoasError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(2)
@@ -96,7 +98,7 @@ def main(
         if measured:
             bar, done = progress_of(console, sum(len(task.points) for task in measured), "RTL")
             with bar:
-                found |= run_rtl(measured, store, workers=jobs, say=console.print, done=done)
+                found |= run_rtl(measured, store, workers=jobs, say=say, done=done)
         results = Results.of(series, found)
         options = (
             ["--quick"] * quick
@@ -140,7 +142,7 @@ def main(
     except LoasError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(1)
-    console.print(f"{len(set(points))} points, {time.perf_counter() - begin:.0f} s; written: {page}, {result_file}", markup=False)
+    say(f"{len(set(points))} points, {time.perf_counter() - begin:.0f} s; written: {page}, {result_file}")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from concurrent.futures import as_completed as futures_done
 from typing import Any
 
@@ -24,19 +24,21 @@ from scripts.evaluate.store import Store
 from scripts.simulate import SimulationError, build
 
 CONNECT_SECONDS = 10  # for the scheduler to answer
+WORKER_SECONDS = 60  # for its first worker to come: they are often started together
 RETRIES = 3  # of a task whose worker died under it, before it is taken to be the task's fault
 
 
 @contextlib.contextmanager
-def client_of(workers: int, scheduler: str | None) -> Iterator[Any]:
+def client_of(workers: int, scheduler: str | None, say: Callable[[str], None]) -> Iterator[Any]:
     """A Dask client: of the scheduler at an address, or of new processes of this machine.
 
     Raises:
-        LoasError: Nobody answers at the address, or it is no address.
+        LoasError: Nobody answers at the address, it is no address, or no worker comes to it.
     """
     import dask
     from distributed import Client, LocalCluster
 
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # it raises what it logs, and logs with tracebacks
     with contextlib.ExitStack() as stack:
         stack.enter_context(
             dask.config.set({"distributed.scheduler.allowed-failures": RETRIES, "distributed.admin.large-graph-warning-threshold": "1GB"})
@@ -59,7 +61,18 @@ def client_of(workers: int, scheduler: str | None) -> Iterator[Any]:
                 f"--scheduler {scheduler} is not legal: must be the address of a Dask scheduler that answers, such as "
                 f"tcp://host:8786 ({type(err).__name__})"
             ) from err
-        yield stack.enter_context(client)
+        stack.enter_context(client)
+        try:
+            if not client.nthreads():  # type: ignore[no-untyped-call]
+                say(f"--scheduler {scheduler} has no worker: waiting for one, {WORKER_SECONDS} s at most")
+                client.wait_for_workers(1, timeout=WORKER_SECONDS)
+        except TimeoutError as err:
+            raise LoasError(
+                f"--scheduler {scheduler} is not legal: must have a worker within {WORKER_SECONDS} s; start one by dask worker {scheduler}"
+            ) from err
+        except (OSError, CancelledError) as err:
+            raise LoasError(f"--scheduler {scheduler}: lost before the first task: {err}") from err
+        yield client
 
 
 def run_all(
@@ -68,6 +81,7 @@ def run_all(
     *,
     workers: int | None = None,
     scheduler: str | None = None,
+    say: Callable[[str], None] = lambda text: None,
     ready: Callable[[], None] = lambda: None,
     done: Callable[[Task, bool], None] = lambda task, kept: None,
 ) -> dict[Point, Value]:
@@ -78,11 +92,12 @@ def run_all(
         store: What is in it does not run again.
         workers: Processes, by default one a processor; 1: no others than this one.
         scheduler: Address of a Dask scheduler instead.
+        say: Called with words about a cluster that is not ready.
         ready: Called once, when no input is left that could be refused: the place to remove an earlier result.
         done: Called with each task that has come to its end, and whether it was in the store.
 
     Raises:
-        LoasError: A point cannot be measured, the scheduler does not answer, or its workers have other sources.
+        LoasError: A point cannot be measured, the scheduler does not answer, has no workers or is lost, or its workers have other sources.
     """
     found: dict[Point, Value] = {}
     waiting: list[Task] = []
@@ -103,7 +118,7 @@ def run_all(
 
     count = min(workers or os.cpu_count() or 1, len(waiting))
     alone = not waiting or (scheduler is None and count == 1)
-    with contextlib.nullcontext() if alone else client_of(count, scheduler) as client:
+    with contextlib.nullcontext() if alone else client_of(count, scheduler, say) as client:
         ready()
         if client is None:
             for task in waiting:
@@ -117,10 +132,11 @@ def spread(client: Any, tasks: list[Task], take: Callable[[Task, list[Value]], N
     """Runs tasks on the workers of a Dask client, and has each taken as it ends.
 
     Raises:
-        LoasError: A point cannot be measured, or the workers have other sources.
+        LoasError: A point cannot be measured, the workers have other sources, or the cluster is lost.
     """
     from distributed import KilledWorker, as_completed
 
+    where = client.scheduler.address
     futures = {client.submit(run_task, task, model_digest(), pure=False): task for task in tasks}
     for future in as_completed(futures):  # type: ignore[no-untyped-call]
         try:
@@ -130,8 +146,11 @@ def spread(client: Any, tasks: list[Task], take: Callable[[Task, list[Value]], N
             raise LoasError(f"{first.network} {first.layer}: {RETRIES + 1} workers died under it: {err}") from err
         except ModuleNotFoundError as err:
             raise LoasError(
-                f"--scheduler {client.scheduler.address}: its workers are not legal: must have this project's packages and "
-                f"requirements: {err}"
+                f"--scheduler {where}: its workers are not legal: must have this project's packages and requirements: {err}"
+            ) from err
+        except CancelledError as err:
+            raise LoasError(
+                f"scheduler {where}: lost, or it cancelled a task: run again; points that are done are kept, unless with --fresh"
             ) from err
         future.release()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,7 @@ def sweep_command(
       loas sweep --machine loas-laggy --machine gamma --spikes rates --T 1,4,16 --density 2,25 --scheduler tcp://host:8786
     """
     console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+    say = partial(console.print, markup=False)
     make_room(out)
     if data is not None and not data.is_dir():
         raise LoasError(f"--data {data} is not legal: must be a folder of traces")
@@ -233,7 +235,7 @@ def sweep_command(
         if name not in MACHINES:
             raise LoasError(f"--machine {name} is not legal: must be one of {', '.join(MACHINES)}")
     if note := deep_note(load(config)):
-        console.print(note, markup=False)
+        say(note)
     combinations = parse_sets(sets)
     waits = [int(v) for v in numbers("--latency", latency, 0, 65535)]
     densities = [None] if density is None else [v / 100 for v in numbers("--density", density, 0, 100, whole=False)]
@@ -241,7 +243,7 @@ def sweep_command(
     chosen = networks or ("alexnet", "vgg16")
     library = Library.read(shapes, data or DATA, chosen)
     for text in library.missing if spikes == AUTO else ():
-        console.print(text, markup=False)
+        say(text)
     names = list(dict.fromkeys(part.strip() for text in layers for part in text.split(",")))
     for name in names:
         if all(name not in (layer.name for layer in shape.layers) for shape in library.shapes.values()):
@@ -275,7 +277,7 @@ def sweep_command(
     bar, done = progress_of(console, len(points), "sweep")
     store = Store(None if fresh else out.parent / "points")
     with bar:
-        found = run_all(tasks, store, workers=jobs, scheduler=scheduler, ready=lambda: prepare(out), done=done)
+        found = run_all(tasks, store, workers=jobs, scheduler=scheduler, say=say, ready=lambda: prepare(out), done=done)
     lines = [
         {
             **shared,
@@ -310,4 +312,4 @@ def sweep_command(
         )
     console.print(table)
     write_json(out, {"config": config, "seed": seed, "engine": "model", "lines": lines})
-    console.print(f"written: {out}", markup=False)
+    say(f"written: {out}")
