@@ -18,7 +18,7 @@ from golden.config import SPEC_DIR, Config
 from golden.image import ImageError, parse_layout
 from golden.layout import HEADER, HEADER_BYTES, MAGIC, VERSION, Layout
 from host.bus import REGISTERS, Bus, Identity
-from host.errors import BoardError, LinkError, MachineError, RefusedError, WrongBoardError
+from host.errors import AddressError, BoardError, LinkError, MachineError, RefusedError, WrongBoardError
 from host.residents import PAGE, Resident, free, hole_words, place, walk
 
 SPEC: dict[str, Any] = tomllib.loads((SPEC_DIR / "registers.toml").read_text(encoding="utf-8"))
@@ -128,6 +128,7 @@ class Device:
 
         Raises:
             ImageError: The image is damaged or for another machine.
+            AddressError: ``base`` is not legal.
             BoardError: No room, or the line failed, or memory does not hold what was written.
         """
         self.check_image(data, name)
@@ -144,8 +145,8 @@ class Device:
             raise BoardError(f"{name}: {len(data)} bytes do not fit: {who.mem_bytes} bytes of image memory, the largest room has "
                              f"{largest}; there: {there}: unload an image")  # fmt: skip
         if base % PAGE or not 0 <= base <= who.mem_bytes - len(data):
-            raise BoardError(f"{name}: base 0x{base:x} is not legal: must be a multiple of {PAGE}, at most "
-                             f"{who.mem_bytes} - {len(data)}, the size of the image")  # fmt: skip
+            raise AddressError(f"{name}: base 0x{base:x} is not legal: must be a multiple of {PAGE}, at most "
+                               f"{who.mem_bytes} - {len(data)}, the size of the image")  # fmt: skip
         similar = any(one.base == base and not one.hole and one.size == len(data) for one in found)
         self._clear(found, base, Resident(base, len(data)).end)
         self._send(base, data, similar, progress)
@@ -162,11 +163,11 @@ class Device:
         """Makes a hole from base to end, and holes of what is left of images that lay there, so that the chain goes on.
 
         Raises:
-            BoardError: base is behind the last image, where nobody would find it.
+            AddressError: base is behind the last image, where nobody would find it.
         """
         last = found[-1].end if found else 0
         if base > last:
-            raise BoardError(f"base 0x{base:x} is not legal: must be at most 0x{last:x}, behind the last image")
+            raise AddressError(f"base 0x{base:x} is not legal: must be at most 0x{last:x}, behind the last image")
         hit = [one for one in found if one.base < end and base < one.end]
         rest = max((one.end for one in hit), default=end)
         if rest > end:  # what remains behind
@@ -218,13 +219,13 @@ class Device:
         """Makes a hole of an image.
 
         Raises:
-            BoardError: There is no image.
+            AddressError: No image begins there.
         """
         found = walk(self.bus, self.identity)
         one = next((one for one in found if one.base == base and not one.hole), None)
         if one is None:
             there = ", ".join(f"0x{r.base:x}" for r in found if not r.hole) or "none"
-            raise BoardError(f"base 0x{base:x} is not legal: no image begins there; images: {there}")
+            raise AddressError(f"base 0x{base:x} is not legal: no image begins there; images: {there}")
         self._write(base, hole_words(one.end - base))
 
     # ---- runs ----------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from golden.errors import LoasError
+
 
 class BoardError(RuntimeError):
     """Something is wrong with the board, its line or a run on it; the text says what, and what would help."""
@@ -28,6 +30,10 @@ class RefusedError(BoardError):
 
 class WrongBoardError(BoardError):
     """Somebody answers, but it is no LoAS, another protocol, another board or another bitstream than asked for."""
+
+
+class AddressError(LoasError):
+    """A place in image memory that a caller named is not legal, or holds no image: bad input, nothing is wrong with the board."""
 
 
 class MachineError(BoardError):

@@ -18,7 +18,7 @@ from golden.layer import Layer
 from golden.layout import HEADER
 from golden.network import Network
 from host.device import Device, merge
-from host.errors import BoardError, LinkError, MachineError, RefusedError, WrongBoardError
+from host.errors import AddressError, BoardError, LinkError, MachineError, RefusedError, WrongBoardError
 from host.fake_board import MEM, FakeBoard, noisy
 from host.link import Link, combine
 from host.protocol import ANSWER, COMMANDS, Decoder, Frame
@@ -254,7 +254,7 @@ def test_several_images_are_resident() -> None:
     assert [r.base for r in again.residents()] == sorted(r.base for r in places.values())
     again.unload(places[1].base)
     assert len(again.residents()) == 3
-    with pytest.raises(BoardError, match="no image begins there"):
+    with pytest.raises(AddressError, match="no image begins there"):
         again.unload(places[1].base)
     smaller = image(9, 0, rows=1)
     assert again.load(smaller).base == places[1].base, "the first room"
@@ -303,7 +303,7 @@ def test_no_room() -> None:
         found.load(image(2, 0, 200))
     for base, text in ((12, "must be a multiple of 4096"), (5 * PAGE, "must be a multiple of 4096, at most"),
                        (4 * PAGE, "must be at most 0x1000, behind the last image")):  # fmt: skip
-        with pytest.raises(BoardError, match=text):
+        with pytest.raises(AddressError, match=text):
             found.load(data, base=base)
     check(found, one, data, 1)
     other = image(2)

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from golden.config import load
 from host import link as host_link
 from host.fake_board import FakeBoard
+from host.residents import PAGE, Resident
 from host.test_driver import network, spikes
 from scripts.loas import main
 
@@ -86,7 +87,7 @@ def test_networks_are_swapped(board: FakeBoard, tmp_path: Path) -> None:
         result = run("run", folder, "--keep")
         assert result.exit_code == 0, result.output
     assert run("unload", hex(there[0]["base"])).exit_code == 0
-    assert run("unload", hex(there[0]["base"])).exit_code == 1
+    assert run("unload", hex(there[0]["base"])).exit_code == 2
     assert run("reset").exit_code == 0
     result = run("info", "--out", out)
     assert result.exit_code == 0, result.output
@@ -174,6 +175,24 @@ def test_numbers_that_have_no_32_bits(board: FakeBoard, tmp_path: Path, value: s
     assert board.executed == 0
     board.bitstream = 0xFFFFFFFF
     assert run("info", "--bitstream", "0xffffffff").exit_code == run("info", "--bitstream", 2**32 - 1).exit_code == 0
+
+
+def test_addresses_that_are_not_legal(board: FakeBoard, tmp_path: Path) -> None:
+    """Bad input like any other: exit code 2, the legal ones are named, and memory stays as it was."""
+    folder = packed(tmp_path, 1, 7, 3)
+    assert run("load", folder).exit_code == 0
+    memory, size, end = bytes(board.memory), len(board.memory), Resident(0, (folder / "image.bin").stat().st_size).end
+    rng = random.Random(4)
+    odd = [PAGE * rng.randrange(size // PAGE) + rng.randrange(1, PAGE) for _ in range(5)]
+    far = [PAGE * rng.randrange(end // PAGE + 1, size // PAGE - 3) for _ in range(5)]
+    for base in (1, *odd, *far, size, 2**32 - PAGE):
+        for arguments in (("load", folder, "--base", base), ("run", folder, "--base", base), ("unload", hex(base))):
+            result = run(*arguments)
+            assert result.exit_code == 2, (arguments, result.output)
+            legal = "images: 0x0" if arguments[0] == "unload" else f"at most 0x{end:x}" if base in far else f"a multiple of {PAGE}, at most"
+            assert re.search(f"error: .*base 0x{base:x} is not legal: .*{legal}", result.stderr), result.stderr
+    assert board.memory == memory
+    assert run("load", folder, "--base", end).exit_code == run("unload", hex(end)).exit_code == 0
 
 
 def test_board_that_fails_is_exit_code_1(board: FakeBoard, tmp_path: Path) -> None:
