@@ -226,6 +226,25 @@ def test_bad_input_of_the_evaluation_leaves_the_earlier_result(
     assert done.exit_code == 2 and (tmp_path / "result.json").read_text() == "earlier", done.output
 
 
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("file/x.md", "file/x.md: cannot be written: "),
+        ("/proc/nothing/x.md", "/proc/nothing/x.md: cannot be written: No such file"),
+        ("file.md", "file/any.svg: cannot be written: "),
+        ("page", "page is not legal: must have a suffix"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused(
+    page: str, text: str, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "run_all", lambda *a, **k: pytest.fail("it ran"))
+    (tmp_path / "file").touch()
+    files = ["--shapes", str(shapes), "--out", str(tmp_path), "--page", str(tmp_path / page)]
+    done = CliRunner().invoke(bench.main, ["--quick", "--no-rtl", *files])
+    assert done.exit_code == 2 and "error: " in done.output and text in done.output, (done.output, done.exception)
+
+
 def test_a_run_that_fails_leaves_no_earlier_result(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(task: Task, digest: str) -> list[Any]:
         raise LoasError("broken")

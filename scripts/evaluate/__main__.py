@@ -70,11 +70,14 @@ def main(
     begin = time.perf_counter()
     result_file = out / "result.json"
     page = page or (out / "results.md" if quick else ROOT / "docs/results.md")
+    plots = page.with_suffix("")
     try:
-        make_room(result_file)
+        if not page.suffix:
+            raise LoasError(f"--page {page} is not legal: must have a suffix, such as .md: without, it is the folder of its plots")
+        for path in (result_file, page, plots / "any.svg"):
+            make_room(path)
         if data is not None and not data.is_dir():
             raise LoasError(f"--data {data} is not legal: must be a folder of traces")
-        page.parent.mkdir(parents=True, exist_ok=True)
         if note := deep_note(load(config)):
             say(note)
         library = Library.read(shapes, data or DATA, NETWORKS if shapes == SHAPES else None)
@@ -117,7 +120,7 @@ def main(
             "quick": quick,
             "missing": [text.split(": no trace")[0] + ": no trace at hand; its spikes are synthetic" for text in library.missing],
         }
-        text = Report(results, facts, read_area(ROOT / "build/area/result.json"), page.with_suffix("")).page()
+        text = Report(results, facts, read_area(ROOT / "build/area/result.json"), plots).page()
         write_whole(page, text.encode())
         lines = [
             {
