@@ -26,7 +26,7 @@ from scripts.evaluate.engine import run_all
 from scripts.evaluate.numbers import Results
 from scripts.evaluate.plan import PASSES, SPARTEN, plan
 from scripts.evaluate.points import RATES, RAW, RECORDED, RTL, SYNTHETIC, Point, Task
-from scripts.evaluate.report import Report
+from scripts.evaluate.report import Report, area_lines, area_ratio, read_area
 from scripts.evaluate.store import Store
 from scripts.evaluate.workload import Library, map_of, statistics_of
 from scripts.shapes import synthetic_maps
@@ -243,6 +243,56 @@ def test_a_page_that_cannot_be_written_is_refused(
     files = ["--shapes", str(shapes), "--out", str(tmp_path), "--page", str(tmp_path / page)]
     done = CliRunner().invoke(bench.main, ["--quick", "--no-rtl", *files])
     assert done.exit_code == 2 and "error: " in done.output and text in done.output, (done.output, done.exception)
+
+
+TPPE = {"kind": "tppe", "mode": "LAGGY", "technology": "osu018", "T": 4,
+        "parts": {"all": {"area": 900, "ram_bits": 8}, "fast prefix sum over B": {"area": 9}}}  # fmt: skip
+
+
+def area_of(**changes: Any) -> str:
+    """A result of scripts/area.py; None takes a field away."""
+    point = {key: value for key, value in {**TPPE, **changes}.items() if value is not None}
+    return json.dumps({"config": "paper", "points": [point, {**TPPE, "mode": "FAST"}]})
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "all of it = [] is not legal: must be an object"),
+        ('{"points": []}', "config is missing"),
+        ('{"config": "paper"}', "points is missing: must be a list"),
+        ('{"config": "paper", "points": 5}', "points = 5 is not legal: must be a list"),
+        ('{"config": "paper", "points": [5]}', "points[0] = 5 is not legal: must be an object"),
+        ('{"config": "paper", "points": [{}]}', "points[0].kind is missing: must be a string"),
+        (area_of(T="4"), "points[0].T = '4' is not legal: must be an integer"),
+        (area_of(technology="foo"), "points[0].technology = 'foo' is not legal: must be one of osu018, ecp5"),
+        (area_of(parts=None), "points[0].parts is missing"),
+        (area_of(parts={"all": 5}), "points[0].parts['all'] = 5 is not legal: must be an object"),
+        (area_of(parts={"all": {"area": "many"}}), "points[0].parts['all'].area = 'many' is not legal: must be a number"),
+        (area_of(parts={"all": {"area": float("nan")}}), "points[0].parts['all'].area = nan is not legal: must be a number"),
+        (area_of(parts={"all": {"ff": 1}}), "points[0].parts['all'].area = 0 is not legal: must be more than 0"),
+        (area_of(parts={"all": {"area": 1}}), "points[0].parts['fast prefix sum over B'].area = 0 is not legal"),
+    ],
+)
+def test_a_malformed_area_is_refused_before_the_run(
+    content: str, text: str, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench, "run_all", lambda *a, **k: pytest.fail("it ran"))
+    monkeypatch.setattr(bench, "AREA", tmp_path / "area.json")
+    (tmp_path / "area.json").write_text(content)
+    done = CliRunner().invoke(bench.main, ["--quick", "--no-rtl", "--shapes", str(shapes), "--out", str(tmp_path)])
+    assert done.exit_code == 2 and f"error: {tmp_path / 'area.json'}: {text}" in done.output, (done.output, done.exception)
+
+
+def test_an_area_of_another_configuration_is_left_out(tmp_path: Path) -> None:
+    path, said = tmp_path / "area.json", list[str]()
+    assert read_area(path, "paper", said.append) is None and not said
+    path.write_text(area_of())
+    area = read_area(path, "paper", said.append)
+    assert area == json.loads(area_of()) and area_ratio(area) == (1, 0) and len(area_lines(area)) > 3 and not said
+    assert read_area(path, "tiny", said.append) is None
+    assert said == [f"{path}: is of configuration paper, not tiny: left out; python -m scripts.area --config tiny makes another"]
 
 
 def test_a_run_that_fails_leaves_no_earlier_result(shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ from scripts.execute import prepare, write_json
 from scripts.shapes import SHAPES
 from scripts.simulate import LATENCY, write_whole
 
+AREA = ROOT / "build/area/result.json"  # of scripts/area.py
+
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--quick", is_flag=True, help="Fewer layers and values: a look, in 10 minutes.")
@@ -84,6 +86,7 @@ def main(
         for text in library.missing:
             say(text)
         series = list(plan(library, quick, config, latency, seed, rtl))
+        area = read_area(AREA, config, say)
         if not series:
             raise LoasError(f"{shapes}: networks are not legal: must have one of {', '.join(NETWORKS)}")
         points = [point for one in series for point in one.points]
@@ -120,7 +123,7 @@ def main(
             "quick": quick,
             "missing": [text.split(": no trace")[0] + ": no trace at hand; its spikes are synthetic" for text in library.missing],
         }
-        text = Report(results, facts, read_area(ROOT / "build/area/result.json"), plots).page()
+        text = Report(results, facts, area, plots).page()
         write_whole(page, text.encode())
         lines = [
             {

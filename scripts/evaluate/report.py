@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+import reprlib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from golden.errors import LoasError
 from golden.rivals import OPERANDS
 from scripts.evaluate import plan, plots, published
 from scripts.evaluate.numbers import Results, mean, statistics, title
@@ -749,7 +752,7 @@ class Report:
         if found:
             self.text += found
         else:
-            self.say("Area: `make area`, which has not been run.")
+            self.say("Area: `make area`, which has not been run for this configuration.")
         self.beside(
             "a fast prefix sum is 66.7 % of a TPPE's area and 51.8 % of its power, so one of two is saved at almost no penalty.",
             "[area.md](area.md) has the parts.",
@@ -806,9 +809,60 @@ def area_lines(area: dict[str, Any] | None) -> list[str]:
     return modes_table(area)
 
 
-def read_area(path: Path) -> dict[str, Any] | None:
-    """The result of scripts/area.py, if it is there."""
+def read_area(path: Path, config: str, say: Callable[[str], None]) -> dict[str, Any] | None:
+    """The result of scripts/area.py, if it is there and of this configuration. All that the page takes of it is checked.
+
+    Args:
+        path: The file.
+        config: Of the evaluation.
+        say: Called with words about a result that is left out.
+
+    Raises:
+        LoasError: It cannot be read or is malformed; names file, field, value and what is legal.
+    """
+    from scripts.area_page import PREFIX
+    from scripts.synthesis import OSU018, TECHNOLOGIES
+
+    again = "remove it, or type make area"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+        area = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return None
+    except OSError as err:
+        raise LoasError(f"{path}: cannot be read: {err.strerror}") from err
+    except ValueError as err:
+        raise LoasError(f"{path}: is not JSON: {err}: {again}") from err
+
+    def need(field: str, value: object, ok: bool, legal: str) -> None:
+        if not ok:
+            raise LoasError(f"{path}: {field} = {reprlib.repr(value)} is not legal: must be {legal}: {again}")
+
+    def get(field: str, fields: dict[str, Any], kind: type, legal: str) -> Any:
+        key = field.rpartition(".")[2]
+        if key not in fields:
+            raise LoasError(f"{path}: {field} is missing: must be {legal}: {again}")
+        need(field, fields[key], isinstance(fields[key], kind), legal)
+        return fields[key]
+
+    need("all of it", area, isinstance(area, dict), "an object")
+    if (found := get("config", area, str, "the name of a configuration")) != config:
+        say(f"{path}: is of configuration {found}, not {config}: left out; python -m scripts.area --config {config} makes another")
+        return None
+    for i, point in enumerate(get("points", area, list, "a list")):
+        at = f"points[{i}]"
+        need(at, point, isinstance(point, dict), "an object")
+        kind, mode, technology = (get(f"{at}.{key}", point, str, "a string") for key in ("kind", "mode", "technology"))
+        need(f"{at}.technology", technology, technology in TECHNOLOGIES, f"one of {', '.join(TECHNOLOGIES)}")
+        get(f"{at}.T", point, int, "an integer")
+        parts = get(f"{at}.parts", point, dict, "an object")
+        for name, amounts in parts.items():
+            field = f"{at}.parts[{name!r}]"
+            need(field, amounts, isinstance(amounts, dict), "an object")
+            for key, value in amounts.items():
+                ok = isinstance(value, int | float) and 0 <= value < math.inf
+                need(f"{field}.{key}", value, ok, "a number, at least 0")
+        # what others are divided by
+        for name in ("all", *([PREFIX] if (kind, mode) == ("tppe", "LAGGY") else [])):
+            value = parts.get(name, {}).get(key := "area" if technology == OSU018 else "lut4", 0)
+            need(f"{at}.parts[{name!r}].{key}", value, value > 0, "more than 0")
+    return dict(area)
