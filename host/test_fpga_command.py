@@ -253,6 +253,18 @@ def test_bus_that_hangs(board: FakeBoard, tmp_path: Path) -> None:
     assert result.stderr.endswith(": configure the board again\n")
 
 
+def test_figures_of_the_pages_agree() -> None:
+    """Five digits on the simulated ULX3S: what docs/driver.md says of them is what docs/fpga.md says, and follows from its cycles."""
+    docs = DIGITS.parents[2] / "docs"
+    driver = (docs / "driver.md").read_text(encoding="utf-8")
+    cycles = [int(text.replace(" ", "")) for text in re.findall(r"\| cycles, all layers \| ([\d ]+) \| ([\d ]+) \|", driver)[0]]
+    figures = [(f"{round(one / 5):_}".replace("_", " "), f"{round(50e6 * 5 / one):_}".replace("_", " ")) for one in cycles]
+    row = " | ".join(f"{each}, {rate}" for each, rate in figures)
+    assert f"| cycles an image, images a second at 50 MHz | {row} |" in driver
+    each, rate = figures[0]
+    assert f"| digits | {rate} at 50 MHz, {each} cycles an image |" in (docs / "fpga.md").read_text(encoding="utf-8")
+
+
 def test_port_that_is_not_there(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["fpga", "info", "--port", str(tmp_path / "ttyNONE")])
     assert result.exit_code == 1
