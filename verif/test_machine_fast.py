@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from golden.config import Config, load
-from golden.image import parse_layout, write_image
-from golden.layer import Conv
+from golden.image import parse_layout, read_perf, write_image
+from golden.layer import Conv, sources
 from golden.network import Network
+from golden.rivals import Work
+from golden.rivals.loas import sequence
 from lib.networks import Job, random_conv_job, random_job, random_layer
 from scripts.compare import compare
 from scripts.simulate import Result, build, run
@@ -123,3 +125,30 @@ def test_paper(seed: int) -> None:
     paper = load("paper") if os.environ.get("LOAS_LONG") else load("paper").override(NUM_TPPES=3)
     check(paper, seed, layers=3, size=600)
     check_job(paper, random_conv_job(seed, paper, side=9))
+
+
+@pytest.mark.parametrize("variant", ["laggy", "fast"])
+def test_cycle_model(variant: str) -> None:
+    """The model's cycles are those of today's RTL, not only of the one whose counters were recorded (scripts/validate.py).
+
+    In total: everything is larger than the cache of tiny, and one miss more or less early in a layer changes all that follow.
+    """
+    cfg, latency = load("tiny").override(**VARIANTS[variant]), 20
+    said, found, layers = 0, 0, 0
+    for seed in range(FIRST, FIRST + SEEDS):
+        job = random_conv_job(seed, cfg) if seed % 2 else random_job(seed, cfg, size=200)
+        image = write_image(job.network, job.spikes, cfg)
+        layout, net = parse_layout(image), job.network
+        if layout.chunks > 1:
+            continue
+        maps = [tuple(job.spikes if i < 0 else job.golden[i] for i in sources(layer, p)) for p, layer in enumerate(net.layers)]
+        works = [Work.of(layer, *read, place=place) for layer, read, place in zip(net.layers, maps, layout.layers, strict=True)]
+        result = run(build(cfg, len(image)), cfg, image, latency=latency)
+        assert result.ok, f"{cfg.name} {cfg.engine}, {job}: {result.describe()}"
+        costs = sequence(works, cfg, latency, mode=variant)
+        records = read_perf(result.memory, parse_layout(result.memory, verify_crc=False))
+        for layer, cost, counts in zip(net.layers, costs, records, strict=True):
+            assert cost.breakdown["matches"] == counts["matches"], f"{job} {layer.name}"
+            assert abs(cost.cycles / counts["cycles"] - 1) < 0.2, f"{job} {layer.name}: {cost.cycles}, RTL {counts['cycles']}"
+            said, found, layers = said + cost.cycles, found + counts["cycles"], layers + 1
+    assert layers >= SEEDS and abs(said / found - 1) < 0.02, f"{layers} layers: {said} cycles by the model, {found} of the RTL"
