@@ -78,12 +78,14 @@ speed: setup ## LAGGY against FAST at VGG16's densities, cycles a match, speed o
 	$(PY) -m scripts.bench $(SPEED)
 
 LIBERTY := usr/share/qflow/tech/osu018/osu018_stdcells.lib
-area: setup ## area and delay by Yosys for ECP5 and OSU's 0.18 um cells (an hour or two, goes on where it was): docs/area.md
+area: setup ## area and delay by Yosys for ECP5 and OSU's 0.18 um cells (hours, goes on where it was): docs/area.md, area-machine*.md
 	@if [ ! -e /$(LIBERTY) ] && [ ! -e build/area/cells/$(LIBERTY) ]; then \
 	  mkdir -p build/area/cells && cd build/area/cells && apt-get download qflow-tech-osu018 && dpkg-deb -x qflow-tech-osu018_*.deb . \
 	    || { echo 'error: no standard cells; type:  sudo apt-get update && sudo apt-get install -y --no-install-recommends qflow-tech-osu018' >&2; exit 1; }; \
 	fi
-	$(PY) -m scripts.area --page docs/area.md $(AREA)
+	$(PY) -m scripts.area --only 'prefix network' --only tppe --out build/area/result.json --page docs/area.md $(AREA)
+	$(PY) -m scripts.area --only machine --technology osu018 --page docs/area-machine.md $(AREA)
+	$(PY) -m scripts.area --only machine --technology ecp5 --T 4 --T 8 --T 16 --page docs/area-machine-ecp5.md $(AREA)
 
 nets: setup ## layers of AlexNet and VGG16 with recorded spikes (synthetic where absent), RTL against golden model; NETS="--network resnet19" for others
 	$(PY) -m scripts.nets $(NETS)

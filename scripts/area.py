@@ -28,8 +28,8 @@ from rich.table import Table
 from golden.config import Config, load
 from golden.errors import LoasError
 from scripts.digest import file_digest
-from scripts.execute import write_json
-from scripts.simulate import ROOT, check_writable, write_whole
+from scripts.execute import make_room, write_json
+from scripts.simulate import ROOT, write_whole
 from scripts.synthesis import ECP5, OSU018, TECHNOLOGIES, base_name
 
 LIBERTY = "usr/share/qflow/tech/osu018/osu018_stdcells.lib"
@@ -150,6 +150,10 @@ class Point:
         }
 
 
+class SynthesisError(RuntimeError):
+    """Yosys failed, or took too long."""
+
+
 def sources() -> list[Path]:
     """All RTL files."""
     return sorted((ROOT / "rtl").rglob("*.v")) + sorted((ROOT / "rtl").rglob("*.vh"))
@@ -187,7 +191,8 @@ def parameters_of(module: str) -> set[str]:
 def points(
     cfg: Config, kinds: tuple[str, ...], modes: tuple[str, ...], technologies: tuple[str, ...], T: tuple[int, ...]
 ) -> Iterator[Point]:
-    """All that these choices say. Without T a TPPE has TIMESTEPS, the machine, half an hour a point, the configuration's T."""
+    """All that these choices say. Without T a TPPE has TIMESTEPS, the machine the configuration's; at another T it is in LAGGY only, since
+    a point takes half an hour."""
     for kind in kinds:
         if kind == NETWORK:
             yield from (Point(kind, "", technology, cfg, {}) for technology in technologies)
@@ -196,7 +201,7 @@ def points(
         for technology in technologies:
             for steps in T or (TIMESTEPS if kind == TPPE else (cfg.T,)):
                 for mode in modes:
-                    if mode in MORE and (kind == MACHINE or steps != cfg.T):
+                    if mode in MORE and (kind == MACHINE or steps != cfg.T) or kind == MACHINE and mode != "LAGGY" and steps != cfg.T:
                         continue
                     changed = cfg.override(**{**MODES[mode], "T": steps})
                     chosen = {key: value for key, value in changed.verilog_parameters().items() if key in have}
@@ -323,7 +328,7 @@ def synthesize(point: Point, liberty: Path | None, timeout: float) -> dict[str, 
     """Runs a point, or finds it done.
 
     Raises:
-        LoasError: Yosys failed or took too long; names the log.
+        SynthesisError: Yosys failed or took too long; names the log.
     """
     store = BUILD / "points" / f"{digest(point, liberty)}.json"
     if store.exists():
@@ -345,11 +350,11 @@ def synthesize(point: Point, liberty: Path | None, timeout: float) -> dict[str, 
                 check=False,
             )
     except subprocess.TimeoutExpired as err:
-        raise LoasError(f"{point.name}: not synthesized after {timeout:g} s, see {log}: must be given more by --timeout") from err
+        raise SynthesisError(f"{point.name}: not synthesized after {timeout:g} s, see {log}: must be given more by --timeout") from err
     text = log.read_text(encoding="utf-8", errors="replace")
     if done.returncode or "loas_synthesis: complete" not in text:
         last = [line for line in text.splitlines() if "error" in line.lower()][-1:] or text.splitlines()[-1:] or ["no output"]
-        raise LoasError(f"{point.name}: Yosys failed, see {log}: {last[0]}")
+        raise SynthesisError(f"{point.name}: Yosys failed, see {log}: {last[0]}")
     areas = cell_areas(liberty) if liberty and point.technology == OSU018 else {}
     parts = divide(json.loads(netlist.read_text(encoding="utf-8")), point.kind, point.technology, areas)
     value = {
@@ -419,7 +424,9 @@ def run_points(
 @click.option("--config", default="paper", show_default=True, help="Named configuration of spec/configs.toml.")
 @click.option("--timeout", type=click.IntRange(1, 100_000), default=3600, show_default=True, help="Seconds for a point.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default=BUILD / "result.json", help="[default: build/area/result.json]"
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="[default: build/area/result.json, which make bench reads; selection.json beside it where not all points are asked for]",
 )
 @click.option("--page", type=click.Path(dir_okay=False, path_type=Path), help="Write the tables here, too (Markdown).")
 def main(
@@ -429,7 +436,7 @@ def main(
     steps: tuple[int, ...],
     config: str,
     timeout: int,
-    out: Path,
+    out: Path | None,
     page: Path | None,
 ) -> None:
     """Synthesize a TPPE and the whole machine with Yosys for ECP5 and OSU's 0.18 um cells, and say what each part takes.
@@ -437,15 +444,14 @@ def main(
     \b
     Example: python -m scripts.area --only tppe --technology osu018 --T 4
 
-    Exit code: 0 done, 2 bad input.
+    Exit code: 0 done, 1 Yosys failed or took too long, 2 bad input.
     """
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     try:
         cfg = load(config)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        check_writable(out)
-        if page:
-            check_writable(page)
+        out = out or BUILD / ("selection.json" if kinds or modes or technologies or steps else "result.json")
+        for path in (out, page) if page else (out,):
+            make_room(path)
         libraries = technologies or TECHNOLOGIES
         liberty = find_liberty()
         if OSU018 in libraries and liberty is None:
@@ -464,6 +470,9 @@ def main(
     except LoasError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(2)
+    except SynthesisError as err:
+        click.echo(f"error: {err}", err=True)
+        sys.exit(1)
     console.print(f"{len(values)} points; written: {out}", markup=False)
 
 

@@ -227,18 +227,27 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
-def prepare(path: Path) -> None:
-    """Removes the result of an earlier run, and makes the folder of this one's.
+def make_room(path: Path) -> None:
+    """Makes the folder of a file that long work will write, and leaves the file of an earlier run as it is.
 
     Raises:
         LoasError: It could not be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
     except OSError as err:
         raise LoasError(f"{path}: cannot be written: {err.strerror}") from err
     check_writable(path)
+
+
+def prepare(path: Path) -> None:
+    """Removes the result of an earlier run, and makes the folder of this one's.
+
+    Raises:
+        LoasError: It could not be written.
+    """
+    make_room(path)
+    path.unlink(missing_ok=True)
 
 
 def simulate(program: Path, cfg: Config, image: bytes, network: Network, rows: int, latency: int, console: Console) -> Result:

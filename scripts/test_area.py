@@ -97,8 +97,20 @@ def test_blocks_are_weighed_part_by_part(liberty: Path) -> None:
 
 def test_a_failure_names_the_log(liberty: Path) -> None:
     bad = Block(area.TPPE, "LAGGY", OSU018, load("tiny"), {"NOT_THERE": 1})
-    with pytest.raises(LoasError, match=r"tppe, LAGGY, T = 4, osu018: Yosys failed, see .*\.log: .*ERROR"):
+    with pytest.raises(area.SynthesisError, match=r"tppe, LAGGY, T = 4, osu018: Yosys failed, see .*\.log: .*ERROR"):
         area.synthesize(bad, liberty, 100)
+
+
+def test_what_is_not_asked_for_in_full_is_a_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """make bench reads result.json, which a look at one point must not replace; a tool that fails is not bad input."""
+    monkeypatch.setattr(area, "BUILD", tmp_path / "area")
+    options = ["--technology", "ecp5", "--only", "prefix network"]
+    done = CliRunner().invoke(area.main, options)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "area/selection.json").exists() and not (tmp_path / "area/result.json").exists()
+    monkeypatch.setattr(area, "network_verilog", lambda width: "module broken")
+    done = CliRunner().invoke(area.main, options)
+    assert done.exit_code == 1 and "prefix network, ecp5: Yosys failed, see" in done.output, done.output
 
 
 def test_parts_and_amounts() -> None:
@@ -159,9 +171,10 @@ def test_points_are_what_was_asked_for() -> None:
     assert len(every) == 2 * (5 + 3 + 3) + 2 * 3 and len({(p.kind, p.mode, p.technology, p.cfg.T) for p in every}) == len(every)
     for point in every:
         assert set(point.parameters) <= area.parameters_of(point.top) and {"T", "LAGGY", "SEQUENTIAL"} <= set(point.parameters)
-    # the machine at other T's when they are asked for, the windows of one chunk never
+    # the machine at other T's when they are asked for, and in LAGGY only; the windows of one chunk never
     chosen = list(points(load("paper"), (area.MACHINE,), tuple(area.MODES), (ECP5,), (4, 16)))
-    assert [(p.mode, p.cfg.T, p.parameters["T"]) for p in chosen] == [(m, T, T) for T in (4, 16) for m in ("LAGGY", "FAST", "SparTen")]
+    assert [(p.mode, p.cfg.T, p.parameters["T"]) for p in chosen] == [
+        ("LAGGY", 4, 4), ("FAST", 4, 4), ("SparTen", 4, 4), ("LAGGY", 16, 16)]  # fmt: skip
 
 
 def test_the_page_compares_timesteps_of_both_kinds() -> None:
@@ -196,6 +209,10 @@ def test_bad_input_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ):
         done = CliRunner().invoke(area.main, [*options, "--out", str(tmp_path / "out.json")])
         assert done.exit_code == 2 and text in done.output, done.output
+    (tmp_path / "file").touch()
+    for option in ("--out", "--page"):
+        done = CliRunner().invoke(area.main, ["--technology", "ecp5", option, str(tmp_path / "file/x")])
+        assert done.exit_code == 2 and "file/x: cannot be written" in done.output, done.output
     (tmp_path / "empty.lib").write_text("library (x) {}")
     with pytest.raises(LoasError, match="has no cell with an area"):
         cell_areas(tmp_path / "empty.lib")

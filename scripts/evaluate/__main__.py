@@ -20,9 +20,9 @@ from scripts.evaluate.plan import NETWORKS, plan
 from scripts.evaluate.points import ROOT, RTL
 from scripts.evaluate.report import Report, read_area
 from scripts.evaluate.store import Store
-from scripts.evaluate.sweep import DATA, deep_note, make_room, progress_of
+from scripts.evaluate.sweep import DATA, deep_note, progress_of
 from scripts.evaluate.workload import Library
-from scripts.execute import prepare, write_json
+from scripts.execute import make_room, prepare, write_json
 from scripts.shapes import SHAPES
 from scripts.simulate import LATENCY, write_whole
 

@@ -25,9 +25,8 @@ from scripts.evaluate.measure import Value
 from scripts.evaluate.points import RATES, ROOT, RTL_MODES, SPIKES, Point, Task
 from scripts.evaluate.store import Store
 from scripts.evaluate.workload import Library, layer_named
-from scripts.execute import prepare, write_json
+from scripts.execute import make_room, prepare, write_json
 from scripts.shapes import SHAPES
-from scripts.simulate import check_writable
 
 DATA = ROOT.parent / "shared/data"
 AUTO = "auto"
@@ -80,19 +79,6 @@ def parse_sets(sets: Iterable[str]) -> list[tuple[tuple[str, int], ...]]:
         choices[name] = numbers(f"--set {name} =", values, 0, 1 << 20)
     names = sorted(choices)
     return [tuple(zip(names, map(int, values), strict=True)) for values in itertools.product(*(choices[name] for name in names))]
-
-
-def make_room(path: Path) -> None:
-    """Makes the folder of a file that long work will write, and leaves the file of an earlier run as it is.
-
-    Raises:
-        LoasError: It could not be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise LoasError(f"{path}: cannot be written: {err.strerror}") from err
-    check_writable(path)
 
 
 def deep_note(cfg: Config) -> str | None:
