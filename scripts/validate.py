@@ -39,7 +39,7 @@ from scripts.simulate import LATENCY, ROOT, SimulationError
 RECORDED = ROOT / "golden/rivals/rtl_cycles.json"
 MODES = {"laggy": 1, "fast": 0}
 BOUND = 0.03
-IMAGES = {"digits": 64, "digits_conv": 4, "mnist_conv": 2}
+IMAGES = {"digits": 64, "digits_conv": 4, "mnist_conv": 2, "mnist_small": 2}
 MEMORY = 1 << 24  # bytes; one executable for all
 KINDS = ("cycles", "matches", "empty_chunks", "stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out", "idle", "bytes_read",
          "bytes_written")  # fmt: skip
@@ -90,7 +90,7 @@ def trained(name: str, cfg: Config) -> Iterator[Job]:
         LoasError: Its images are not there.
     """
     imported = read_nir(ROOT / "models" / name / f"{name}.nir")
-    if name == "mnist_conv":
+    if name.startswith("mnist"):
         path = DATA / "mnist.npz"
         if not path.exists():
             raise LoasError(f"{path}: is not there: {name} needs its images to be compared")
@@ -104,7 +104,7 @@ def trained(name: str, cfg: Config) -> Iterator[Job]:
     yield Job(name, net, spikes, maps)
 
 
-NETWORKS = ("alexnet", "vgg16", "resnet19", "digits", "digits_conv", "mnist_conv")
+NETWORKS = ("alexnet", "vgg16", "resnet19", "digits", "digits_conv", "mnist_conv", "mnist_small", "spikformer")
 
 
 def jobs(name: str, cfg: Config, seed: int) -> Iterator[Job]:

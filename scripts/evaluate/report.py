@@ -18,6 +18,7 @@ from scripts.evaluate.numbers import Results, mean, statistics, title
 from scripts.evaluate.plan import LOAS, PASSES, SPARTEN
 from scripts.evaluate.plots import Line
 from scripts.evaluate.points import RAW, RECORDED, SYNTHETIC
+from scripts.synthesis import OSU018, TECHNOLOGIES
 
 RIVALS = ("sparten", "gospa", "gamma", "ptb", "stellar")
 DEMANDED = 3.5
@@ -25,12 +26,17 @@ NAMES = {"alexnet": "AlexNet", "vgg16": "VGG16", "resnet19": "ResNet19", "spikfo
 # of LoAS and of SparTen-SNN, RTL against RTL
 WINDOW_PAIRS = (("as built", 2, 1), ("windows of one chunk", 1, 1), ("windows of two chunks", 2, 2))
 SAVES_NOTHING = (
-    "So **in this machine speculation costs next to no time and buys no area**: a fast prefix sum that is asked for one "
-    "position is a population "
-    "count, smaller than the FIFOs, the correction accumulators and the laggy prefix sum that replace it, and the table of a "
-    "row's sums is RAM "
-    "besides. An architect who builds fast prefix sums as networks with an output for each position does save by it, as much as "
-    "[area.md](area.md) says; one who asks for one position at a time should take FAST."
+    "So **in this machine speculation costs next to no time and buys no area**: a fast prefix sum that is asked for one position is a "
+    "population count, smaller than the FIFOs, the correction accumulators and the laggy prefix sum that replace it, and the table of a "
+    "row's sums is RAM besides. "
+)
+SAVES = "So in one of these technologies speculation buys area, at that price. "
+RELY = (
+    "How it is synthesized decides as much: here the parts stay apart, to be weighed; the ULX3S' TPPE, flat, takes some percent fewer LUT4 "
+    "with LAGGY, the more the wider a chunk ([fpga.md](fpga.md#lut4-of-a-tppe)). What an architect can rely on who asks for one position "
+    "at a time: the two are some percent of a TPPE apart, with a sign that the tool decides, and on real spikes less than a percent of a "
+    "network's cycles; FAST is the simpler one. Who builds fast prefix sums as networks with an output for each position does save by "
+    "speculation, as much as [area.md](area.md) says."
 )
 SWEEPS = (
     (plan.T, "T", "timesteps T", "T.svg", True),
@@ -775,29 +781,33 @@ class Report:
             self.say("No trace is at hand, so nothing is said about real spikes.")
             return
         text = "**On real spikes** LAGGY takes " + ", ".join(f"{x:.3f} × on {n}" for n, x in ratios.items()) + " the cycles of FAST."
-        found = area_ratio(self.area)
-        if found is not None:
-            cells, bits = found
-            text += (
-                f" Its TPPE takes {100 * abs(cells - 1):.1f} % {'more' if cells > 1 else 'fewer'} standard cells than that of "
-                f"FAST and {bits:+.0f} "
-                "bits of RAM. "
+        found = area_ratios(self.area)
+        if found:
+            text += " Its TPPE, synthesized part by part, takes " + ", ".join(
+                f"{cells:.3f} × {'the area' if technology == OSU018 else 'the LUT4'} ({technology}; memory {memory:+.0f} {unit})"
+                for technology, cells, memory, unit in found
             )
-            text += SAVES_NOTHING if cells > 1 else "So speculation buys that area at that price."
+            text += " of FAST's. " + (SAVES_NOTHING if all(cells >= 1 for _, cells, _, _ in found) else SAVES) + RELY
         self.say(text)
 
 
-def area_ratio(area: dict[str, Any] | None) -> tuple[float, float] | None:
-    """Standard cells of a LAGGY TPPE by those of a FAST one, and bits of RAM more, if both were synthesized."""
-    if not area:
-        return None
-    from scripts.area_page import amount, find
-    from scripts.synthesis import OSU018
+def area_ratios(area: dict[str, Any] | None) -> list[tuple[str, float, float, str]]:
+    """A LAGGY TPPE against a FAST one in each technology in which both were synthesized.
 
-    laggy, fast = (find(area, "tppe", mode, OSU018, 4) for mode in ("LAGGY", "FAST"))
-    if laggy is None or fast is None:
-        return None
-    return amount(laggy) / amount(fast), amount(laggy, key="ram_bits") - amount(fast, key="ram_bits")
+    Returns:
+        Technology, ratio of area or LUT4, memory more than FAST's, and what that is counted in.
+    """
+    if not area:
+        return []
+    from scripts.area_page import amount, find, memory_of
+
+    ratios = []
+    for technology in TECHNOLOGIES:
+        laggy, fast = (find(area, "tppe", mode, technology, 4) for mode in ("LAGGY", "FAST"))
+        if laggy is not None and fast is not None:
+            key, unit = memory_of(technology)
+            ratios.append((technology, amount(laggy) / amount(fast), amount(laggy, key=key) - amount(fast, key=key), unit))
+    return ratios
 
 
 def area_lines(area: dict[str, Any] | None) -> list[str]:
