@@ -54,3 +54,6 @@ def test_bad_input() -> None:
     assert done.exit_code == 2 and "nowhere.json: cannot be read" in done.output
     done = CliRunner().invoke(main, ["--latency", "5"])
     assert done.exit_code == 2 and "--latency 5 is not legal without --rtl" in done.output
+    for options in (["--network", "digits"], ["--config", "tiny"], ["--latency", "5"]):
+        done = CliRunner().invoke(main, ["--rtl", *options])
+        assert done.exit_code == 2 and "it holds all networks on paper at latency 20" in done.output, done.output

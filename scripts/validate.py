@@ -30,7 +30,7 @@ from golden.rivals import MACHINES, Cost, Work, energy, estimate
 from golden.rivals.loas import sequence
 from scripts import simulate
 from scripts.demo import digits
-from scripts.execute import write_json
+from scripts.execute import make_room, write_json
 from scripts.nets import DATA, inputs, random_layer
 from scripts.nir_import import read_nir
 from scripts.shapes import SHAPES, read_shapes
@@ -112,7 +112,7 @@ def jobs(name: str, cfg: Config, seed: int) -> Iterator[Job]:
     yield from trained(name, cfg) if name in IMAGES else shaped(name, cfg, seed)
 
 
-def measure(names: list[str], latency: int, seed: int, say: Any) -> dict[str, Any]:
+def measure(names: list[str], config: str, latency: int, seed: int, say: Any) -> dict[str, Any]:
     """Runs everything on the RTL.
 
     Raises:
@@ -121,7 +121,7 @@ def measure(names: list[str], latency: int, seed: int, say: Any) -> dict[str, An
     """
     rows = []
     for mode, flag in MODES.items():
-        cfg = load("paper").override(LAGGY=flag)
+        cfg = load(config).override(LAGGY=flag)
         program = simulate.build(cfg, MEMORY, say=say)
         for name in names:
             for job in jobs(name, cfg, seed):
@@ -133,7 +133,7 @@ def measure(names: list[str], latency: int, seed: int, say: Any) -> dict[str, An
                 for layer, counts in zip(job.net.layers, records, strict=True):
                     say(f"{mode} {name} {layer.name}: {counts['cycles']} cycles")
                     rows.append({"mode": mode, "network": name, "layer": layer.name, **{key: counts[key] for key in KINDS}})
-    return {"config": "paper", "latency": latency, "seed": seed, "images": IMAGES, "rtl": rtl_digest(), "layers": rows}
+    return {"config": config, "latency": latency, "seed": seed, "images": IMAGES, "rtl": rtl_digest(), "layers": rows}
 
 
 def rtl_digest() -> str:
@@ -149,9 +149,10 @@ def rtl_digest() -> str:
 @click.option("--rtl", is_flag=True, help="Measure the counters on the RTL anew (a quarter of an hour), and record them.")
 @click.option("--rivals", is_flag=True, help="Print cycles and energy of all machines by model instead (alexnet and vgg16 by default).")
 @click.option("--latency", type=LATENCY, help="Memory latency in cycles, with --rtl.  [default: 20]")
+@click.option("--config", help="Named configuration, with --rtl.  [default: paper]")
 @click.option("--record", type=click.Path(dir_okay=False, path_type=Path), default=RECORDED,
               help="Recorded counters.  [default: golden/rivals/rtl_cycles.json]")  # fmt: skip
-def main(names: tuple[str, ...], rtl: bool, rivals: bool, latency: int | None, record: Path) -> None:
+def main(names: tuple[str, ...], rtl: bool, rivals: bool, latency: int | None, config: str | None, record: Path) -> None:
     """Print cycles of the model and of the RTL for every layer, and fail where they differ by more than 3 %.
 
     Example: python -m scripts.validate --network vgg16
@@ -161,13 +162,18 @@ def main(names: tuple[str, ...], rtl: bool, rivals: bool, latency: int | None, r
     console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     wanted = list(dict.fromkeys(names)) or list(NETWORKS)
     try:
-        if latency is not None and not rtl:
-            raise LoasError(f"--latency {latency} is not legal without --rtl: the recorded counters have their own")
+        for name, given in (("--latency", latency), ("--config", config)):
+            if given is not None and not rtl:
+                raise LoasError(f"{name} {given} is not legal without --rtl: the recorded counters have their own")
         if rivals:
             compare_machines(list(dict.fromkeys(names)) or ["alexnet", "vgg16"], console)
             return
         if rtl:
-            value = measure(wanted, 20 if latency is None else latency, 1, lambda text: console.print(text, markup=False))
+            config, latency = config or "paper", 20 if latency is None else latency
+            if record == RECORDED and (config, latency, set(wanted)) != ("paper", 20, set(NETWORKS)):
+                raise LoasError(f"--record {record} is not legal: it holds all networks on paper at latency 20; name another file")
+            make_room(record)
+            value = measure(wanted, config, latency, 1, lambda text: console.print(text, markup=False))
             write_json(record, value)
         else:
             value = json.loads(record.read_text(encoding="utf-8"))
@@ -217,14 +223,14 @@ def compare(value: dict[str, Any], names: list[str], console: Console) -> float:
         The largest relative difference of cycles.
     """
     recorded = {(row["mode"], row["network"], row["layer"]): row for row in value["layers"]}
-    worst, same, rows = 0.0, 0, 0
+    worst, same, rows, cfg = 0.0, 0, 0, load(value["config"])
     for name in names:
-        table = Table(title=f"{name}: cycles by model and RTL (paper, latency {value['latency']})")
+        table = Table(title=f"{name}: cycles by model and RTL ({value['config']}, latency {value['latency']})")
         for column in ("layer", *(f"{mode} {what}" for mode in MODES for what in ("model", "RTL", "model / RTL"))):
             table.add_column(column, justify="left" if column == "layer" else "right")
-        found = [list(job.layers(load("paper"))) for job in jobs(name, load("paper"), value["seed"])]
+        found = [list(job.layers(cfg)) for job in jobs(name, cfg, value["seed"])]
         costs = {mode: [cost for layers in found for cost in
-                        sequence([work for _, work in layers], load("paper"), value["latency"], mode=mode)] for mode in MODES}  # fmt: skip
+                        sequence([work for _, work in layers], cfg, value["latency"], mode=mode)] for mode in MODES}  # fmt: skip
         for i, layer in enumerate([layer.name for layers in found for layer, _ in layers]):
             cells = [layer]
             for mode in MODES:
