@@ -137,8 +137,8 @@ def test_cycle_model(variant: str) -> None:
     said, found, layers = 0, 0, 0
     for seed in range(FIRST, FIRST + SEEDS):
         job = random_conv_job(seed, cfg) if seed % 2 else random_job(seed, cfg, size=200)
-        image = write_image(job.network, job.spikes, cfg)
-        layout, net = parse_layout(image), job.network
+        image, net = job.image, job.network
+        layout = parse_layout(image)
         if layout.chunks > 1:
             continue
         maps = [tuple(job.spikes if i < 0 else job.golden[i] for i in sources(layer, p)) for p, layer in enumerate(net.layers)]

@@ -201,7 +201,7 @@ def simulate(
     carries = carry_in or carry_out
     cols, tile = choose_tiling(layer, m, cfg, carries)
     mask = nonzero.view(np.int8)
-    packed, table, index = fiber.compress_blocks(mask, layer.bias, layer.threshold, cols, cfg)
+    packed, table, index = fiber.compress_blocks(mask, layer.bias, layer.threshold, cols, cfg, work.place.index if work.place else None)
     line = cfg.line_bytes
 
     # where things lie, in the order of golden.image.write_image
