@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import threading
 from collections.abc import Iterable
 from pathlib import Path
+
+# Python 3.11 counts the depth of all threads' trees together, and a cluster's worker may have several threads: SystemError without it
+PARSING = threading.Lock()
 
 
 def file_digest(paths: Iterable[Path]) -> str:
@@ -16,6 +20,7 @@ def file_digest(paths: Iterable[Path]) -> str:
     for path in paths:
         data = path.read_bytes()
         if path.suffix == ".py":
-            data = ast.dump(ast.parse(data)).encode()
+            with PARSING:
+                data = ast.dump(ast.parse(data)).encode()
         one.update(path.name.encode() + b"\0" + data + b"\0")
     return one.hexdigest()

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,7 @@ from scripts.evaluate.report import Report, area_lines, area_ratios, read_area
 from scripts.evaluate.store import Store
 from scripts.evaluate.workload import Library, map_of, statistics_of
 from scripts.shapes import synthetic_maps
+from scripts.simulate import ROOT
 
 TEXT = """
 [alexnet]
@@ -156,6 +160,26 @@ def test_a_cluster_without_workers_is_waited_for_but_not_for_ever(library: Libra
         monkeypatch.setattr(engine, "WORKER_SECONDS", 30)
         found = run_all(tasks, Store(None), scheduler=address, say=start)
     assert len(said) == 2 and found == run_all(tasks, Store(None), workers=1)
+
+
+def test_workers_that_all_left_are_not_waited_for_for_ever(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from distributed import LocalCluster
+
+    tasks = library.tasks(some_points(), most=1)
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(LocalCluster(n_workers=0, dashboard_address=None, silence_logs=50))  # type: ignore[no-untyped-call]
+        command = [sys.executable, "-m", "dask", "worker", cluster.scheduler_address, "--no-nanny", "--no-dashboard"]
+        worker = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
+        stack.callback(worker.wait)
+        stack.callback(worker.kill)
+
+        def kill(task: Task, kept: bool) -> None:
+            monkeypatch.setattr(engine, "WORKER_SECONDS", 0.5)
+            worker.kill()
+
+        with pytest.raises(LoasError, match="no worker is left: run again; points that are done are kept"):
+            run_all(tasks, Store(tmp_path), scheduler=cluster.scheduler_address, done=kill)
+    assert list(tmp_path.rglob("*.json"))
 
 
 def test_a_lost_cluster_leaves_what_is_done(library: Library, tmp_path: Path) -> None:

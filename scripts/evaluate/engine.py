@@ -24,7 +24,8 @@ from scripts.evaluate.store import Store
 from scripts.simulate import SimulationError, build
 
 CONNECT_SECONDS = 10  # for the scheduler to answer
-WORKER_SECONDS = 60  # for its first worker to come: they are often started together
+WORKER_SECONDS = 60  # for a worker to come where there is none: they are often started together
+AGAIN = "run again; points that are done are kept, unless with --fresh"
 RETRIES = 3  # of a task whose worker died under it, before it is taken to be the task's fault
 
 
@@ -134,25 +135,30 @@ def spread(client: Any, tasks: list[Task], take: Callable[[Task, list[Value]], N
     Raises:
         LoasError: A point cannot be measured, the workers have other sources, or the cluster is lost.
     """
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker, wait
 
     where = client.scheduler.address
     futures = {client.submit(run_task, task, model_digest(), pure=False): task for task in tasks}
-    for future in as_completed(futures):  # type: ignore[no-untyped-call]
+    while futures:
         try:
-            take(futures[future], future.result())
+            ended = wait(list(futures), timeout=WORKER_SECONDS, return_when="FIRST_COMPLETED").done  # type: ignore[no-untyped-call]
+            for future in ended:
+                task = futures[future]
+                take(task, future.result(timeout=WORKER_SECONDS))  # is computed again if its worker left with it
+                del futures[future]
+                future.release()
         except KilledWorker as err:
-            first = futures[future].points[0]
+            first = task.points[0]
             raise LoasError(f"{first.network} {first.layer}: {RETRIES + 1} workers died under it: {err}") from err
         except ModuleNotFoundError as err:
             raise LoasError(
                 f"--scheduler {where}: its workers are not legal: must have this project's packages and requirements: {err}"
             ) from err
         except CancelledError as err:
-            raise LoasError(
-                f"scheduler {where}: lost, or it cancelled a task: run again; points that are done are kept, unless with --fresh"
-            ) from err
-        future.release()
+            raise LoasError(f"scheduler {where}: lost, or it cancelled a task: {AGAIN}") from err
+        except TimeoutError as err:  # a long task is none, workers that all left are
+            if not client.nthreads():
+                raise LoasError(f"scheduler {where}: no worker is left: {AGAIN}") from err
 
 
 def run_rtl(
