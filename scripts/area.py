@@ -29,6 +29,7 @@ from golden.config import Config, load
 from golden.errors import LoasError
 from scripts.digest import file_digest
 from scripts.execute import make_room, write_json
+from scripts.fpga import parameter_names
 from scripts.simulate import ROOT, write_whole
 from scripts.synthesis import ECP5, OSU018, TECHNOLOGIES, base_name
 
@@ -184,8 +185,7 @@ def network_verilog(width: int) -> str:
 
 def parameters_of(module: str) -> set[str]:
     """Names of a module's parameters."""
-    path = next(path for path in sources() if path.stem == module)
-    return set(re.findall(r"parameter\s+(?:integer|\[[^]]*\])?\s*(\w+)\s*=", path.read_text(encoding="utf-8")))
+    return set(parameter_names(next(path for path in sources() if path.stem == module)))
 
 
 def points(
