@@ -831,7 +831,6 @@ def read_area(path: Path, config: str, say: Callable[[str], None]) -> dict[str, 
         LoasError: It cannot be read or is malformed; names file, field, value and what is legal.
     """
     from scripts.area_page import PREFIX
-    from scripts.synthesis import OSU018, TECHNOLOGIES
 
     again = "remove it, or type make area"
     try:
