@@ -58,7 +58,7 @@ def membrane_range(layer: Layer, T: int) -> Range:
     With X in [xlo, xhi] and f(v) = (leak * v) >> 8, which rises with v:
     silent (possible if xlo < theta): U in [f(xlo), f(min(xhi, theta - 1))];
     firing (possible if xhi >= theta): hard U = 0; soft U in [f(max(xlo, theta) - theta), f(xhi - theta)];
-    late U in [f(max(xlo, theta)) - theta, f(xhi) - theta].
+    late U in [f(max(xlo, theta)) - theta, f(xhi) - theta]; no reset (late without soft) the same without - theta.
 
     Args:
         layer: The layer.
@@ -77,7 +77,8 @@ def membrane_range(layer: Layer, T: int) -> Range:
         silent, fires = xlo < theta, xhi >= theta
         slo, shi = (layer.leak * xlo) >> 8, (layer.leak * np.minimum(xhi, theta - 1)) >> 8
         if layer.late:
-            flo, fhi = ((layer.leak * np.maximum(xlo, theta)) >> 8) - theta, ((layer.leak * xhi) >> 8) - theta
+            taken = theta if layer.soft else zero
+            flo, fhi = ((layer.leak * np.maximum(xlo, theta)) >> 8) - taken, ((layer.leak * xhi) >> 8) - taken
         elif layer.soft:
             rlo, rhi = np.maximum(xlo, theta) - theta, xhi - theta
             high = np.where(fires, np.maximum(high, rhi), high)

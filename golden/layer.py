@@ -172,7 +172,8 @@ class Layer:
         threshold: (N,) int32, fires at X >= threshold; ignored by a readout.
         leak: lambda in 1/256: 0 (no memory) to 256 (integrate and fire).
         soft: Reset by subtracting the threshold instead of to zero.
-        late: With soft: the threshold is subtracted after the leak, as toolkits do that reset a step later.
+        late: The membrane keeps its value when the neuron fires. With soft the threshold is subtracted after the leak, as
+            toolkits do that reset a step later; without soft never: the neuron has no reset.
         readout: Outputs the integers sum over t of O[t] + T * bias, no spikes.
         drop_once: Outputs that fire in exactly one timestep are dropped (of a chunk of the machine's T; after pooling).
         name: For messages.
@@ -223,10 +224,8 @@ class Layer:
         self.leak = int(leak)
         for flag in ("soft", "readout", "drop_once", "late"):
             setattr(self, flag, bool(getattr(self, flag)))
-        if self.readout and (self.soft or self.drop_once or self.pool):
-            raise NetworkError(f"{self.name}: soft, drop_once and pool mean nothing in a readout layer: must be false")
-        if self.late and not self.soft:
-            raise NetworkError(f"{self.name}: late = true is not legal without soft: only what is subtracted can be subtracted later")
+        if self.readout and (self.soft or self.late or self.drop_once or self.pool):
+            raise NetworkError(f"{self.name}: soft, late, drop_once and pool mean nothing in a readout layer: must be false")
 
     def _check_shape(self) -> None:
         """Refuses pooling and branches that do not fit the convolution."""
@@ -426,7 +425,7 @@ def layer_naive(
                 fires = x >= threshold
                 spikes[m, n, t] = fires
                 if layer.late:
-                    membrane = ((layer.leak * x) >> 8) - (threshold if fires else 0)
+                    membrane = ((layer.leak * x) >> 8) - (threshold if fires and layer.soft else 0)
                 elif layer.soft:
                     membrane = (layer.leak * (x - threshold if fires else x)) >> 8
                 else:
@@ -515,7 +514,7 @@ def neurons_fast(sums: npt.NDArray[np.int64], layer: Layer) -> npt.NDArray[np.in
         fires = x >= threshold
         spikes[:, :, t] = fires
         if layer.late:
-            membrane = ((layer.leak * x) >> 8) - fires * threshold
+            membrane = ((layer.leak * x) >> 8) - (fires * threshold if layer.soft else 0)
         else:
             rest = x - fires * threshold if layer.soft else np.where(fires, 0, x)
             membrane = (layer.leak * rest) >> 8

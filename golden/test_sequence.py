@@ -44,7 +44,7 @@ def random_layer(rng: np.random.Generator, k: int, n: int, T: int, cfg: Config, 
     weights = rng.integers(-60, 61, (k, n)) * (rng.random((k, n)) < rng.choice([0.02, 0.2, 0.8]))
     while True:
         layer: Layer = make(weights, rng.integers(-9, 10, n), rng.integers(1, 90, n), int(rng.choice([0, 77, 255, 256])), soft=soft,
-                            late=soft and bool(rng.integers(2)), drop_once=not last and bool(rng.integers(2)), **more)  # fmt: skip
+                            late=not last and bool(rng.integers(2)), drop_once=not last and bool(rng.integers(2)), **more)  # fmt: skip
         try:
             check_layer(layer, cfg, T)
             return layer
@@ -121,7 +121,7 @@ class Machine:
             x = x + u
             words[:, :, t] = fires = x >= layer.threshold
             if layer.late:
-                u = (layer.leak * x >> 8) - np.where(fires, layer.threshold, 0)
+                u = (layer.leak * x >> 8) - np.where(fires & layer.soft, layer.threshold, 0)
             else:
                 u = layer.leak * np.where(fires, x - layer.threshold if layer.soft else 0, x) >> 8
         if lay.carry_out:
@@ -211,7 +211,7 @@ def test_chunks_with_carried_membranes_are_one_piece(seed: int) -> None:
                 fires = x >= one.threshold[n]
                 part.append(int(fires))
                 if one.late:
-                    membrane = (one.leak * x >> 8) - int(one.threshold[n]) * fires
+                    membrane = (one.leak * x >> 8) - int(one.threshold[n]) * (fires and one.soft)
                 elif one.soft:
                     membrane = one.leak * (x - int(one.threshold[n]) * fires) >> 8
                 else:

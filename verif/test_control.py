@@ -195,8 +195,6 @@ async def configuration(dut) -> None:  # type: ignore[no-untyped-def]
     line = int(dut.LINE_W.value) // 8
     for _ in range(40):
         flags = [name for name in FLAGS if random.getrandbits(1)]
-        if "late" in flags and "soft" not in flags:
-            flags.remove("late")
         carries = "carry_in" in flags or "carry_out" in flags
         read = "readout" in flags
         n, m, tile = random.randint(1, 128), random.randint(1, (1 << 24) - 1), 1 if read else random.randint(1, 4)
@@ -293,7 +291,7 @@ async def bad_descriptor(dut) -> None:  # type: ignore[no-untyped-def]
     await tb.reset()
     top = 1 << 31
     values: dict[str, list[int]] = {
-        "control": [control(kind=0), control(kind=3), control("late"), control() | 1 << 15, 0x10A40001, 1],
+        "control": [control(kind=0), control(kind=3), control() | 1 << 15, 0x10A40001, 1],
         "rows": [rows(m=0), rows(tile=0), rows(tile=5), rows(tile=128), 0],
         "k": [0, 513, top], "n": [0, 513, top], "a_base": [8, top], "a_stride": [8, top], "block_table": [8, top],
         "b_base": [8, top], "b_end": [8, top, 0x3F80], "out_base": [8, top], "out_stride": [8, top, 0],
@@ -330,7 +328,7 @@ async def bad_descriptor(dut) -> None:  # type: ignore[no-untyped-def]
         tb.image(layers=[descriptor(**change)])
         await tb.expect((ERRORS["BAD_DESC"], DESC + 4 * IMAGE["descriptor"][word]["word"], 0), change)
     # the lowest bad word counts, and a wrong checksum before all
-    tb.image(layers=[descriptor(n=0, control=control("late"), k=0)])
+    tb.image(layers=[descriptor(n=0, control=control(kind=3), k=0)])
     await tb.expect((ERRORS["BAD_DESC"], DESC, 0), "three bad words")
     tb.image(layers=[descriptor(n=0, k=0, checksum=1)])
     await tb.expect((ERRORS["BAD_DESC"], DESC + 60, 0), "bad words and a wrong checksum")

@@ -16,7 +16,7 @@ from lib.out_ref import Mode, Neuron, lif, random_neuron, readout
 LEAKS = (0, 1, 64, 128, 255, 256)
 INPUT = ["sum", "bias", "threshold", "state", "tag"]
 OUTPUT = ["word", "state", "tag"]
-RESETS = ((False, False), (True, False), (True, True))   # (soft, late)
+RESETS = ((False, False), (True, False), (True, True), (False, True))   # (soft, late); late alone: no reset
 
 
 def depth(dut: Any) -> int:
@@ -144,7 +144,7 @@ async def reset_in_flight(dut: Any) -> None:
 def test_plif(sim: str, t: int, acc_w: int, mem_w: int, carry: int) -> None:
     from lib.sim import run
 
-    # 5 shapes x 6 stall patterns x 23 layers: 27 600 neurons on Verilator
+    # 5 shapes x 6 stall patterns x 30 layers: 36 000 neurons on Verilator
     count = int(os.environ.get("LOAS_NEURONS", "40" if sim == "verilator" else "3"))
     run("loas_plif", "test_plif", sim, {"T": t, "ACC_W": acc_w, "MEM_W": mem_w, "TAG_W": 11, "CARRY": carry},
         env={"LOAS_NEURONS": str(count)})

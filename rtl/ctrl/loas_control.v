@@ -266,7 +266,6 @@ module loas_control #(
         end else begin
             case (word_reg)
                 `LOAS_DESC_CONTROL:     word_bad = ((word[7:0] != 8'd1) & (word[7:0] != 8'd2)) | word[15] | (word[31:16] != 16'h10A5)
-                                                 | (word[`LOAS_CTL_LATE_LSB] & ~word[`LOAS_CTL_SOFT_LSB])
                                                  | ((INDEX_RATE == 0) & word[`LOAS_CTL_INDEX_LSB])
                                                  | ((CARRY == 0) & (word[`LOAS_CTL_CARRY_IN_LSB] | word[`LOAS_CTL_CARRY_OUT_LSB]));
                 `LOAS_DESC_ROWS:        word_bad = (word[23:0] == 24'd0) | (word[31:24] == 8'd0) | ({24'd0, word[31:24]} > HALF_SLOTS);

@@ -10,7 +10,8 @@
 //
 //     X = O[t] + bias + U;   spike[t] = X >= threshold
 //     hard reset: U = spike ? 0 : (leak * X) >>> 8        soft reset: U = (leak * (X - spike * threshold)) >>> 8
-//     late (and soft):                                                U = (leak * X) >>> 8 - spike * threshold
+//     late and soft:                                                  U = (leak * X) >>> 8 - spike * threshold
+//     late alone:  no reset: U = (leak * X) >>> 8
 //     readout: value = s_state + sum of all O[t] + steps * bias, modulo 2^32 (word is meaningless in readout)
 //
 // The first U is s_state (zero unless a chunk of timesteps goes on where another ended). m_state is the last U, or a readout's
@@ -37,7 +38,7 @@ module loas_plif #(
 
     input  wire [8:0]         cfg_leak,     // 0 to 256, in 1/256
     input  wire               cfg_soft,
-    input  wire               cfg_late,     // only with cfg_soft
+    input  wire               cfg_late,     // with cfg_soft: subtract after the leak; alone: no reset
     input  wire [4:0]         cfg_steps,    // 1 to T
     input  wire               cfg_readout,
 
@@ -177,7 +178,7 @@ module loas_plif #(
                         tag_reg       <= cmp_tag_reg;
                         value_reg     <= cmp_value_reg;
                         u_reg         <= product[MEM_W+7:8];   // arithmetic shift: floor
-                        late_reg      <= cfg_late && cmp_word_reg[t];
+                        late_reg      <= cfg_late && cfg_soft && cmp_word_reg[t];
                         sum_reg       <= cmp_sum_reg;
                         bias_reg      <= cmp_bias_reg;
                         threshold_reg <= cmp_threshold_reg;

@@ -69,7 +69,7 @@ def random_layer(
     threshold = gen.integers(-scale // 4, 4 * scale + 1, n)
     leak = rng.choice([0, 1, 64, 128, 255, 256, rng.randint(0, 256)])
     soft = not readout and rng.random() < 0.5
-    late = soft and rng.random() < 0.4
+    late = not readout and rng.random() < 0.4
     drop = not readout and rng.random() < 0.3
     weights = values * keep
     while True:

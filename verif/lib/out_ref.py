@@ -18,7 +18,7 @@ class Neuron:
 
 @dataclass(frozen=True)
 class Mode:
-    """What a layer says to its neurons; `late` only with `soft`, `steps` are the timesteps that count."""
+    """What a layer says to its neurons; `late` without `soft` is no reset, `steps` are the timesteps that count."""
 
     leak: int
     soft: bool
@@ -32,7 +32,7 @@ def step(o: int, u: int, bias: int, threshold: int, mode: Mode) -> tuple[int, in
     x = o + bias + u
     c = 1 if x >= threshold else 0
     if mode.late:
-        u = (mode.leak * x) // 256 - c * threshold  # Python's // is floor, as the arithmetic shift
+        u = (mode.leak * x) // 256 - (c * threshold if mode.soft else 0)  # Python's // is floor, as the arithmetic shift
         return c, u, [x, u]
     d = x - c * threshold
     if mode.soft:
