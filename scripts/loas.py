@@ -83,7 +83,8 @@ main.add_command(fpga)
 def said(given: dict[str, Any]) -> list[str]:
     """Options of an import that were given, which mean nothing for an .npz network."""
     default = {"calibrate_images": 64, "prune_scope": "layer"}
-    return [f"--{key.replace('_', '-')} {value}" for key, value in given.items() if value not in (None, (), default.get(key))]
+    return [f"--{key.replace('_', '-')} {' '.join(value) if isinstance(value, tuple) else value}" for key, value in given.items()
+            if value not in (None, (), default.get(key))]  # fmt: skip
 
 
 @main.command("contract")

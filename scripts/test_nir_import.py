@@ -125,7 +125,7 @@ def test_bad_edges(edge: tuple[str, str], message: str) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("format", "x"), ("version", 2), ("T", 0), ("T", True), ("dt", 0), ("dt", None), ("reset", "none"), ("comparison", "=="),
+    [("format", "x"), ("version", 2), ("T", 0), ("T", True), ("dt", 0), ("dt", None), ("reset", "off"), ("comparison", "=="),
      ("weight_bits", 3), ("layers", []), ("layers", [1])],
 )  # fmt: skip
 def test_bad_sidecars(tmp_path: Path, field: str, value: Any) -> None:

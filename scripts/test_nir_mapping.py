@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import nir
@@ -68,8 +69,21 @@ def graph(shape: tuple[int, ...], *nodes: Any, edges: list[tuple[str, str]] | No
     """A chain of nodes named n0, n1, ...; or the named nodes with the edges given."""
     every: dict[str, Any] = {"input": nir.Input({"input": np.array(shape)})}
     every |= {f"n{i}": node for i, node in enumerate(nodes)} | named
-    every["output"] = nir.Output({"output": np.array([1])})
+    every["output"] = nir.Output({"output": None})
     return nir.NIRGraph(dict(sorted(every.items())), [*itertools.pairwise(every)] if edges is None else edges, type_check=False)
+
+
+def write(path: Path, g: Any) -> None:
+    """``nir.write`` cannot write None: fields without a value are left out."""
+
+    class Plain:
+        def to_dict(self) -> Any:
+            def clean(value: Any) -> Any:
+                return {k: clean(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+            return clean(g.to_dict())
+
+    nir.write(path, Plain())
 
 
 def spikes(net: Imported, images: int = 3) -> np.ndarray:

@@ -14,20 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from scripts import loas
-from scripts.test_nir_mapping import affine, conv, fire, flatten, graph, lif, pool
-
-
-def write(path: Path, g: Any) -> None:
-    """``nir.write`` cannot write None: input_shape and the like are left out."""
-
-    class Plain:
-        def to_dict(self) -> Any:
-            def clean(value: Any) -> Any:
-                return {k: clean(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
-
-            return clean(g.to_dict())
-
-    nir.write(path, Plain())
+from scripts.test_nir_mapping import affine, conv, fire, flatten, graph, lif, pool, write
 
 
 def run(*arguments: object) -> str:

@@ -13,7 +13,8 @@ from rich.table import Table
 from scripts.importer.errors import NirError
 from scripts.importer.graph import Graph
 
-RESETS = ("hard", "subtract", "subtract-delayed")
+RESETS = ("hard", "subtract", "subtract-delayed", "none")
+NEURONS = ("LIF", "IF", "CubaLIF")  # what has a membrane that a reset sets back
 COMPARISONS = (">=", ">")
 DECAYS = ("euler", "exponential")
 GAINS = ("per-step", "per-second")
@@ -44,7 +45,9 @@ class Contract:
     Attributes:
         T: Timesteps.
         dt: Time of a step, in the units of tau.
-        reset: ``hard``: to 0. ``subtract``: the threshold is taken off before the leak. ``subtract-delayed``: after it.
+        reset: ``hard``: to 0. ``subtract``: the threshold is taken off before the leak. ``subtract-delayed``: after it. ``none``: the
+            membrane goes on as if it had not fired.
+        resets: Resets of single layers, by their neuron's node; all others have ``reset``.
         comparison: A neuron fires at v >= threshold, or at v > threshold.
         decay: ``euler``: beta = 1 - dt / tau. ``exponential``: beta = exp(-dt / tau).
         lif_gain: The input of a LIF counts r (1 - beta) times (``nir``), or once whatever r is (``one``).
@@ -60,6 +63,7 @@ class Contract:
     T: int | None = None
     dt: float | None = None
     reset: str | None = None
+    resets: dict[str, str] = field(default_factory=dict)
     comparison: str | None = None
     decay: str | None = None
     lif_gain: str | None = None
@@ -73,7 +77,7 @@ class Contract:
     def facts(self) -> dict[str, Any]:
         """What was said, for JSON."""
         facts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "origin"}
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in facts.items() if v is not None}
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in facts.items() if v not in (None, {})}
 
     def table(self, where: str) -> Table:
         """The rules and where each comes from."""
@@ -81,8 +85,16 @@ class Contract:
         for column in ("rule", "value", "said by"):
             table.add_column(column)
         for key, value in self.facts().items():
-            table.add_row(key, str(value), self.origin.get(key, "default"))
+            if key == "resets":
+                for node, reset in value.items():
+                    table.add_row(f"reset of {node}", reset, self.origin.get(f"resets.{node}", "default"))
+            else:
+                table.add_row(key, str(value), self.origin.get(key, "default"))
         return table
+
+    def reset_of(self, neuron: str) -> str | None:
+        """The reset of a neuron's node."""
+        return self.resets.get(neuron, self.reset)
 
     @property
     def steps(self) -> int:
@@ -109,6 +121,10 @@ def _check(where: str, key: str, value: Any) -> Any:
         if isinstance(value, (list, tuple)) and value and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value):
             return tuple(value)
         raise NirError(f"{where}: {name} = {value!r} is not legal: must be a list of T numbers")
+    if key == "resets":
+        if isinstance(value, dict) and all(isinstance(v, str) and v in RESETS for v in value.values()):
+            return dict(value)
+        raise NirError(f"{where}: {name} = {value!r} is not legal: must be an object of layers and their resets, {', '.join(RESETS)}")
     if number and value > 0:
         return float(value)
     raise NirError(f"{where}: {name} = {value!r} is not legal: must be a positive number")
@@ -127,12 +143,14 @@ def gather(options: dict[str, Any], sidecar: dict[str, Any] | None = None, sidec
     """
     known: dict[str, Any] = {}
     origin: dict[str, str] = {}
+    neurons: dict[str, str] = {}  # of the sidecar's layers
     if sidecar:
-        side = {key: sidecar.get(key) for key in ("T", "dt", "reset", "comparison", "decay", "lif_gain", "if_gain", "dialect")}
+        side = {key: sidecar.get(key) for key in ("T", "dt", "reset", "resets", "comparison", "decay", "lif_gain", "if_gain", "dialect")}
         given = sidecar.get("input")
         if isinstance(given, dict):
             side |= {key: given.get(key) for key in ("encoding", "thresholds", "pixel_scale")}
         layers = sidecar.get("layers", [])
+        neurons = {entry["name"]: entry["neuron"] for entry in layers if entry.get("neuron")}
         if side.get("encoding") is None and any(entry.get("runs_on") == "host" for entry in layers):
             side["encoding"] = "direct"
         side["reset"] = {"soft": "subtract"}.get(str(side["reset"]), side["reset"])
@@ -140,8 +158,12 @@ def gather(options: dict[str, Any], sidecar: dict[str, Any] | None = None, sidec
             if value is not None:
                 known[key], origin[key] = _check(sidecar_name, key, value), sidecar_name
     for key, value in options.items():
-        if value is not None:
+        if key != "resets" and value is not None:
             known[key], origin[key] = _check("options", key, value), "--" + key.replace("_", "-")
+    said = {sidecar_name: known.pop("resets", {}), "--reset": _check("options", "resets", options.get("resets") or {})}
+    resets = {neurons.get(name, name): (reset, by) for by, each in said.items() for name, reset in each.items()}
+    known["resets"] = {name: reset for name, (reset, _) in resets.items()}
+    origin |= {f"resets.{name}": by for name, (_, by) in resets.items()}
     dialect = known.get("dialect")
     if dialect:
         for key, value in DIALECTS[dialect].items():
@@ -160,14 +182,15 @@ def require(contract: Contract, graph: Graph) -> Contract:
         NirError: Names the options that are missing and their legal values.
     """
     kinds = {node.kind for node in graph.nodes.values()}
-    neurons = kinds & {"LIF", "IF", "CubaLIF"}
+    neurons = kinds & set(NEURONS)
     legal = {
         "T": f"timesteps, 1 to {T_MAX}", "encoding": ", ".join(ENCODINGS), "dt": "a time in the units of tau, e.g. 1e-4",
         "reset": ", ".join(RESETS), "comparison": ", ".join(COMPARISONS), "if_gain": ", ".join(GAINS),
         "thresholds": "T numbers, e.g. 4,8,12,16",
     }  # fmt: skip
+    contract = _resolved(contract, graph)
     needed = ["T", "encoding"]
-    if neurons:
+    if any(node.kind in NEURONS and node.name not in contract.resets for node in graph.nodes.values()):
         needed.append("reset")
     if neurons or "Threshold" in kinds:
         needed.append("comparison")
@@ -194,15 +217,43 @@ def require(contract: Contract, graph: Graph) -> Contract:
     return replace(contract, decay=contract.decay or "euler", lif_gain=contract.lif_gain or "nir")
 
 
+def _resolved(contract: Contract, graph: Graph) -> Contract:
+    """The contract with its single resets by the nodes of the neurons; they may be said by a node that leads to no other neuron.
+
+    Raises:
+        NirError: There is no such layer, or its neuron has no reset.
+    """
+    found: dict[str, str] = {}
+    origin = dict(contract.origin)
+    for name, reset in contract.resets.items():
+        ends, neurons, walk = set[str](), list[str](), [name] if name in graph.nodes else []
+        while walk:
+            node = graph.nodes[walk.pop()]
+            if node.kind in (*NEURONS, "Threshold"):
+                neurons += [node.name] if node.name not in neurons else []
+            elif node.name not in ends:
+                ends.add(node.name)
+                walk += graph.after(node.name)
+        if len(neurons) != 1 or graph.nodes[neurons[0]].kind not in NEURONS:
+            legal = [node.name for node in graph.nodes.values() if node.kind in NEURONS]
+            what = f"leads to {neurons}" if neurons else "is no neuron and leads to none" if name in graph.nodes else "does not exist"
+            raise NirError(f"{graph.where}: reset of {name!r} = {reset} is not legal: that node {what}; must be one of {', '.join(legal)}")
+        if found.setdefault(neurons[0], reset) != reset:
+            raise NirError(f"{graph.where}: reset of {neurons[0]!r} is {found[neurons[0]]} and, by {name!r}, {reset}: must be one")
+        origin[f"resets.{neurons[0]}"] = origin.pop(f"resets.{name}")
+    return replace(contract, resets=found, origin=origin)
+
+
 def _old_neurons(graph: Graph) -> list[str]:
-    return [n.name for n in graph.nodes.values() if n.kind in ("LIF", "IF", "CubaLIF") and n.fields.get("v_reset") is None]
+    return [n.name for n in graph.nodes.values() if n.kind in NEURONS and n.fields.get("v_reset") is None]
 
 
 def remarks(contract: Contract, graph: Graph) -> Iterable[str]:
     """What a reader should know of these rules: dialects, files without v_reset, and where the machine is not exact."""
     if contract.dialect in NOTES:
         yield NOTES[contract.dialect]
-    if contract.comparison == ">" and contract.reset != "hard" and {n.kind for n in graph.nodes.values()} & {"LIF", "IF", "CubaLIF"}:
+    resets = {contract.reset_of(node.name) for node in graph.nodes.values() if node.kind in NEURONS}
+    if contract.comparison == ">" and resets & {"subtract", "subtract-delayed"}:
         yield "> with a subtraction: the machine subtracts the threshold + 1 that it compares with, a step more than the reference"
     old = _old_neurons(graph)
     if old:

@@ -118,7 +118,7 @@ def compare(imported: Imported, x: npt.NDArray[np.number]) -> tuple[Diff, list[n
         values = trace.values[stage.node]
         if stage.readout:
             value = layer_rows(stage, values)
-            want = value[..., -1] if imported.graph.nodes[stage.node].kind == "I" else value.sum(axis=2)
+            want = value.sum(axis=2)
             off = np.abs(got * q.scale - want).max() / max(np.abs(want).max(), 1e-30)
             same = decisions(stage, got) == decisions(stage, want)
             diff.layers.append(LayerDiff(stage.name, len(same), int((~same).sum()), worst=float(off), readout=True))

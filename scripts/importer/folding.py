@@ -51,9 +51,14 @@ class Branch:
         return self.kernel.shape[0]
 
     @property
+    def pointwise(self) -> bool:
+        """Every output pixel reads the pixel at its own place, so the map may be cut into rows differently."""
+        return self.kernel.shape[-2:] == (1, 1) and self.stride == (1, 1) and self.pad == (0, 0) and self.out == self.size[1:]
+
+    @property
     def identity(self) -> bool:
-        """Nothing is folded in yet."""
-        return not self.nodes
+        """The output is the source's spikes."""
+        return self.pointwise and self.kernel.ndim == 3 and bool((self.kernel == 1).all())
 
     def dense(self) -> Branch:
         """The same with a kernel of four axes."""
@@ -180,8 +185,10 @@ def per_channel(graph: Graph, node: Node, what: str, values: Floats, value: Line
 
 def _operator(graph: Graph, node: Node, value: Linear, shape: Shape) -> tuple[Branch, Floats | None, Map]:
     """A linear node as a convolution over the map it gets, its bias, and the map it makes."""
-    c, h, w = value.map
     names = (node.name,)
+    if node.kind == "Conv1d" and value.map != as_map(value.shape):
+        return _conv1d(graph, node, value, shape)
+    c, h, w = value.map
     if node.kind == "Scale":
         factor = _uniform(graph, node, "scale", graph.numbers(node, "scale"), value.shape, value.map)
         return Branch("", value.map, factor[:, None, None], out=(h, w), nodes=names), None, value.map
@@ -207,6 +214,36 @@ def _operator(graph: Graph, node: Node, value: Linear, shape: Shape) -> tuple[Br
     return branch, _bias(graph, node, len(weight)), (len(weight), *found.out)
 
 
+DENSE_MOST = 1 << 24  # weights of a Conv1d written out as a matrix: 128 MB of floats
+
+
+def _conv1d(graph: Graph, node: Node, value: Linear, shape: Shape) -> tuple[Branch, Floats | None, Map]:
+    """A Conv1d whose (channels, length) are other axes of the map than its channels and rows of one pixel.
+
+    If Flatten joined the channels with the rows, it is a convolution whose kernel is as high as the map. Else the map was cut in a way
+    that no window of it follows, and the convolution becomes a matrix of the whole map.
+    """
+    (c, h, w), (channels, length) = value.map, value.shape
+    found = window(graph, node, (1, length))
+    weight = _expand(graph.numbers(node, "weight")[:, :, None], pair(graph, node, "groups", 1, 1)[0], found.dilation)
+    bias = _bias(graph, node, len(weight))
+    if (channels, length) == (c * h, w):
+        kernel = weight.reshape(len(weight), c, h, -1)
+        branch = Branch("", value.map, kernel, (1, found.stride[1]), (0, found.pad[1]), found.out, (node.name,))
+        return branch, bias, (len(weight), *found.out)
+    outputs = shape[1]
+    if len(weight) * outputs * channels * length > DENSE_MOST or max(h, w) > 255:
+        raise graph.fault(node.name, f"reads {value.shape}, by a Flatten, of a map of {value.map}, which no window of that map follows; "
+                          f"as a matrix it would have {len(weight) * outputs} x {channels * length} weights, at most {DENSE_MOST} can be "
+                          "imported, and maps of 255 x 255")  # fmt: skip
+    wide = np.zeros((len(weight), outputs, channels, length + 2 * weight.shape[3] + found.pad[1]))
+    for x in range(outputs):
+        at = x * found.stride[1]
+        wide[:, x, :, at : at + weight.shape[3]] = weight[:, :, 0]
+    kernel = wide[..., found.pad[1] : found.pad[1] + length].reshape(-1, *value.map)
+    return Branch("", value.map, kernel, out=(1, 1), nodes=(node.name,)), np.repeat(bias, outputs), (len(weight) * outputs, 1, 1)
+
+
 def _bias(graph: Graph, node: Node, n: int) -> Floats:
     bias = graph.numbers(node, "bias", 0.0)
     if bias.shape in ((), (1,)):
@@ -223,7 +260,7 @@ def apply(graph: Graph, node: Node, value: Linear, shape: Shape) -> Linear:
         NirError: It cannot be folded.
     """
     if node.kind == "Flatten":
-        return replace(value, shape=shape)
+        return _flatten(value, shape)
     operator, bias, size = _operator(graph, node, value, shape)
     branches = [compose(graph, node, branch, operator, bool(value.bias.any())) for branch in value.branches]
     # the old bias, constant over the map, goes through the kernel; padding was refused above
@@ -231,6 +268,15 @@ def apply(graph: Graph, node: Node, value: Linear, shape: Shape) -> Linear:
     old = kernel * value.bias if kernel.ndim == 1 else kernel @ value.bias
     return Linear(shape, size, branches, old if bias is None else old + bias,
                   value.weighted if node.kind in ("Scale", "SumPool2d", "AvgPool2d") else node.name)  # fmt: skip
+
+
+def _flatten(value: Linear, shape: Shape) -> Linear:
+    """The value with other axes. Where (C, H, W) becomes (C, H * W), spikes and what is computed pixel by pixel is a map of one row."""
+    c, h, w = value.map
+    if shape == (c, h * w) and h > 1 and all(branch.pointwise for branch in value.branches):
+        branches = [replace(b, size=(b.size[0], 1, h * w), out=(1, h * w)) for b in value.branches]
+        return replace(value, shape=shape, map=(c, 1, h * w), branches=branches)
+    return replace(value, shape=shape)
 
 
 def add(graph: Graph, node: Node, values: list[Linear]) -> Linear:
@@ -245,7 +291,7 @@ def add(graph: Graph, node: Node, values: list[Linear]) -> Linear:
     branches: list[Branch] = []
     for branch in (b for value in values for b in value.branches):
         for i, other in enumerate(branches):
-            if (other.source, other.stride, other.out) == (branch.source, branch.stride, branch.out):
+            if (other.source, other.size, other.stride, other.out) == (branch.source, branch.size, branch.stride, branch.out):
                 branches[i] = _merge(other, branch)
                 break
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +66,8 @@ class Graph:
         """An error about a node."""
         return NirError(f"{self.where}: node {node!r}: {text}")
 
-    def numbers(self, node: Node, name: str, default: float | None = None) -> Floats:
-        """A field as finite float64 numbers of any shape.
+    def numbers(self, node: Node, name: str, default: float | None = None, *, infinite: bool = False) -> Floats:
+        """A field as float64 numbers of any shape, finite unless plus infinity is allowed.
 
         Raises:
             NirError: Missing, no real numbers, or not finite.
@@ -77,11 +77,11 @@ class Graph:
             if default is None:
                 raise self.fault(node.name, f"{name} is missing: a {node.kind} must have it")
             value = default
-        return finite(f"{self.where}: node {node.name!r}: {name}", value)
+        return finite(f"{self.where}: node {node.name!r}: {name}", value, infinite=infinite)
 
 
-def finite(where: str, value: Any) -> Floats:
-    """Real and finite numbers as float64.
+def finite(where: str, value: Any, *, infinite: bool = False) -> Floats:
+    """Real and finite numbers as float64; with ``infinite`` plus infinity is one of them.
 
     Raises:
         NirError: Names the place of the first that is not.
@@ -90,7 +90,7 @@ def finite(where: str, value: Any) -> Floats:
     if array.dtype.kind not in "iufb":
         raise NirError(f"{where}: type {array.dtype} is not legal: must be real numbers")
     array = array.astype(np.float64)
-    bad = ~np.isfinite(array)
+    bad = ~np.isfinite(array) & ~(infinite & np.isposinf(array))
     if bad.any():
         index = [int(i) for i in np.argwhere(bad)[0]]
         raise NirError(f"{where}{index} = {array[tuple(index)]} is not legal: must be finite")
@@ -110,35 +110,58 @@ def _pairs(edges: Any) -> list[tuple[str, str]]:
     return [(_text(a), _text(b)) for a, b in array.tolist()]
 
 
-def _flatten(prefix: str, data: dict[str, Any]) -> tuple[dict[str, Node], list[tuple[str, str]]]:
-    """Nodes and edges of a (sub)graph with full names; subgraphs are still joined by their own Input and Output nodes."""
-    nodes: dict[str, Node] = {}
-    edges: list[tuple[str, str]] = []
-    inside: dict[str, tuple[str, str]] = {}  # subgraph: its Input, its Output
+Key = tuple[str, ...]  # names from the outermost graph inwards: a name may have dots of its own
+
+
+def _flatten(data: dict[str, Any], prefix: Key = ()) -> tuple[dict[Key, Node], list[tuple[Key, Key]]]:
+    """Nodes and edges of a (sub)graph by their full keys; subgraphs are still joined by their own Input and Output nodes."""
+    nodes: dict[Key, Node] = {}
+    edges: list[tuple[Key, Key]] = []
+    inside: dict[Key, tuple[Key, Key]] = {}  # subgraph: its Input, its Output
     for name, value in data.get("nodes", {}).items():
-        full, kind = prefix + name, _text(value.get("type"))
+        full, kind = (*prefix, name), _text(value.get("type"))
         if kind != "NIRGraph":
-            nodes[full] = Node(full, kind, {k: v for k, v in value.items() if k not in ("type", "metadata")})
+            nodes[full] = Node(".".join(full), kind, {k: v for k, v in value.items() if k not in ("type", "metadata")})
             continue
-        more, links = _flatten(full + ".", value)
+        more, links = _flatten(value, full)
         ends = []
         for end in ("Input", "Output"):
-            found = [n for n, node in more.items() if node.kind == end]
+            found = [key for key, node in more.items() if node.kind == end]
             if len(found) != 1:
-                raise NirError(f"node {full!r}: {len(found)} {end} nodes {found} in a subgraph are not legal: must be exactly 1")
+                names = [".".join(key) for key in found]
+                raise NirError(f"node {'.'.join(full)!r}: {len(found)} {end} nodes {names} in a subgraph are not legal: must be exactly 1")
             ends.append(found[0])
         inside[full] = (ends[0], ends[1])
-        for end in ends:
-            more[end] = Node(end, "Joint", {})
+        for key in ends:
+            more[key] = Node(more[key].name, "Joint", {})
         nodes |= more
         edges += links
     for a, b in _pairs(data.get("edges", [])):
-        source, target = prefix + a, prefix + b
-        for name in (source, target):
-            if name not in nodes and name not in inside:
-                raise NirError(f"edge ({source}, {target}): node {name!r} does not exist")
+        source, target = (*prefix, a), (*prefix, b)
+        for key in (source, target):
+            if key not in nodes and key not in inside:
+                raise NirError(f"edge ({'.'.join(source)}, {'.'.join(target)}): node {'.'.join(key)!r} does not exist")
         edges.append((inside[source][1] if source in inside else source, inside[target][0] if target in inside else target))
     return nodes, edges
+
+
+def _named(nodes: dict[Key, Node]) -> tuple[dict[Key, str], list[str]]:
+    """A name for every node that no other has: the parts of its key joined by dots, by slashes where that is taken.
+
+    Returns:
+        The names, and a note for each that has slashes.
+    """
+    names: dict[Key, str] = {}
+    notes = []
+    # the outermost keep their names, whatever the order in the file
+    for key in sorted(nodes, key=lambda key: (len(key), key)):
+        joint, taken = ".", set(names.values())
+        while joint.join(key) in taken:
+            joint = "/" if joint == "." else joint + "/"
+        names[key] = joint.join(key)
+        if joint != ".":
+            notes.append(f"node {key[-1]!r} of {'.'.join(key[:-1])!r} is called {names[key]!r}, for there is a {'.'.join(key)!r} too")
+    return names, notes
 
 
 def _sort(where: str, nodes: dict[str, Node], before: dict[str, list[str]]) -> list[str]:
@@ -174,10 +197,12 @@ def from_dict(data: dict[str, Any], where: str) -> Graph:
     if _text(data.get("type")) != "NIRGraph" or not isinstance(data.get("nodes"), dict):
         raise NirError(f"{where}: the top node is a {_text(data.get('type'))}: must be a NIRGraph with nodes")
     try:
-        nodes, edges = _flatten("", data)
+        found_nodes, found_edges = _flatten(data)
     except NirError as err:
         raise NirError(f"{where}: {err}") from err
-    notes = []
+    names, notes = _named(found_nodes)
+    nodes = {names[key]: replace(node, name=names[key]) for key, node in found_nodes.items()}
+    edges = [(names[a], names[b]) for a, b in found_edges]
     unique = list(dict.fromkeys(edges))
     if len(unique) != len(edges):
         notes.append(f"{len(edges) - len(unique)} repeated edges count once")

@@ -133,7 +133,8 @@ class Imported:
 
     def facts(self) -> dict[str, Any]:
         """The contract and how it was quantised, for manifests and companions."""
-        return {**self.contract.facts(), "weight_bits": self.options.bits}
+        rounding = {stage.name: q.rounding.facts() for stage, q in zip(self.stages, self.quantised, strict=True) if q.rounding.facts()}
+        return {**self.contract.facts(), "weight_bits": self.options.bits, **({"rounding": rounding} if rounding else {})}
 
     def companion(self) -> dict[str, Any]:
         """What stands beside an imported network."""
@@ -141,7 +142,7 @@ class Imported:
         for stage, q in zip(self.stages, self.quantised, strict=True):
             layers.append({"name": stage.name, "node": stage.node, "nodes": stage.nodes, "k": q.layer.k, "n": q.layer.n,
                            "leak": q.layer.leak, "output_shape": list(stage.map), "pool": list(stage.pool) if stage.pool else None,
-                           "exact": q.exact, "scale": [float(v) for v in q.scale]})  # fmt: skip
+                           "exact": q.exact, "rounding": q.rounding.facts(), "scale": [float(v) for v in q.scale]})  # fmt: skip
         return {"format": "loas-import", "version": 1, "name": self.network.name, "network": Path(self.graph.where).name,
                 "network_sha256": self.digest, "contract": self.facts(), "contract_said_by": self.contract.origin,
                 "input_shape": list(self.input_shape), "host_layers": [layer.name for layer in self.host], "layers": layers,
@@ -235,11 +236,11 @@ def import_graph(
     quantised = []
     for i, stage in enumerate(stages):
         entry = entries.get(stage.name, {})
-        if "leak" in entry and not stage.readout and leak_of(graph, stage)[0] != entry["leak"]:
+        if "leak" in entry and not stage.readout and leak_of(graph, stage) != entry["leak"]:
             raise NirError(f"{where}: node {stage.neuron!r}: the sidecar's leak = {entry['leak']} is not legal: tau and dt give "
-                           f"{leak_of(graph, stage)[0]}")  # fmt: skip
+                           f"{leak_of(graph, stage)}")  # fmt: skip
         factor, stays = clip(i, stage) if clip else None, mask(i, stage) if mask else None
-        quantised.append(quantise(graph, stage, contract, how, clip=factor, mask=stays))
+        quantised.append(quantise(graph, stage, contract, how, clip=factor, mask=stays, bounded=i >= host))
         notes += quantised[-1].notes
     layers = [q.layer for q in quantised]
     start = graph.only("Input").name

@@ -51,6 +51,27 @@ def tidy(value: Floats, noise: float = 0.0) -> Floats:
         return np.where(np.abs(value - near) <= np.maximum(noise, 2.0**-20 * np.abs(value)), near, value)
 
 
+def spread(graph: Graph, node: Node, name: str, shape: tuple[int, ...], default: float | None = None) -> Floats:
+    """A parameter of neurons in their shape, from one value, one a channel, or all.
+
+    Raises:
+        NirError: Another shape, or not finite; tau and r may be infinite, as snnTorch writes a neuron with beta = 1.
+    """
+    array = graph.numbers(node, name, default, infinite=node.kind != "I" and name in ("tau", "tau_mem", "r"))
+    if array.size == 1:
+        return np.full(shape, array.reshape(-1)[0])
+    if array.shape == shape:
+        return array
+    if len(shape) > 1 and array.shape == (shape[0],) + (1,) * (len(shape) - 1):  # one a channel
+        return np.broadcast_to(array, shape).copy()
+    raise graph.fault(node.name, f"{name}: shape {array.shape} is not legal: must be {shape}")
+
+
+def integrator_gain(graph: Graph, node: Node, contract: Contract, shape: tuple[int, ...]) -> Floats:
+    """What the input of an I counts in a step, in the neurons' shape: v' = r I."""
+    return spread(graph, node, "r", shape) * (contract.dt if contract.if_gain == "per-second" and contract.dt is not None else 1.0)
+
+
 def constants(graph: Graph, node: Node, contract: Contract, shape: tuple[int, ...]) -> Constants:
     """The constants of a neuron.
 
@@ -67,14 +88,7 @@ def constants(graph: Graph, node: Node, contract: Contract, shape: tuple[int, ..
     assert dt is not None
 
     def get(name: str, default: float | None = None) -> Floats:
-        array = graph.numbers(node, name, default)
-        if array.ndim == 0 or array.size == 1:
-            return np.full(shape, array.reshape(-1)[0])
-        if array.shape == shape:
-            return array
-        if len(shape) > 1 and array.shape == (shape[0],) + (1,) * (len(shape) - 1):  # one a channel
-            return np.broadcast_to(array, shape).copy()
-        raise graph.fault(node.name, f"{name}: shape {array.shape} is not legal: must be {shape}")
+        return spread(graph, node, name, shape, default)
 
     def decay(name: str) -> Floats:
         tau = get(name)
@@ -87,14 +101,24 @@ def constants(graph: Graph, node: Node, contract: Contract, shape: tuple[int, ..
     if node.kind == "Threshold":
         return Constants(zero, one, zero, get("threshold"), zero)
     theta, reset = get("v_threshold"), get("v_reset", 0.0)
-    if contract.reset == "hard" and reset.any():
+    if contract.reset_of(node.name) == "hard" and reset.any():
         raise graph.fault(node.name, f"v_reset = {reset[reset != 0][0]} is not legal: must be 0, the membrane at the start (hard reset)")
+    r = get("r")
+    endless = np.zeros(shape, bool) if node.kind == "IF" else np.isinf(get("tau" if node.kind == "LIF" else "tau_mem"))
+    if node.kind == "IF" or contract.lif_gain == "nir":
+        if (np.isinf(r) & ~endless).any():
+            raise graph.fault(node.name, "r = inf with a finite tau is not legal: the input would count r dt / tau = inf times")
+        if (endless & ~np.isinf(r)).any():
+            raise graph.fault(node.name, "tau = inf with a finite r is not legal: the input would count r dt / tau = 0 times; a neuron "
+                              "without a leak is an IF, or has r = inf too, or give --lif-gain one")  # fmt: skip
     if node.kind == "IF":
-        gain = get("r") * (dt if contract.if_gain == "per-second" else 1.0)
+        gain = r * (dt if contract.if_gain == "per-second" else 1.0)
         return Constants(one, tidy(gain), zero, theta, zero)
     beta = decay("tau" if node.kind == "LIF" else "tau_mem")
     with np.errstate(over="ignore", invalid="ignore"):
-        gain, drift, alpha = one if contract.lif_gain == "one" else get("r") * (1 - beta), get("v_leak") * (1 - beta), zero
+        # r and tau infinite together are r = tau / dt, the gain of 1 that a toolkit's beta = 1 means
+        gain = one if contract.lif_gain == "one" else np.where(endless, 1.0, np.where(endless, 0.0, r) * (1 - beta))
+        drift, alpha = get("v_leak") * (1 - beta), zero
         if node.kind == "CubaLIF":
             alpha = decay("tau_syn")
             gain = gain if contract.lif_gain == "one" else gain * get("w_in", 1.0) * (1 - alpha)

@@ -32,7 +32,8 @@ CONTRACT = (
     click.option("--dialect", type=click.Choice(list(DIALECTS)), help="What this toolkit means; single options go before it."),
     click.option("--T", "T", type=click.IntRange(1, T_MAX), help="Timesteps."),
     click.option("--dt", type=float, help="Time of a step, in the units of tau."),
-    click.option("--reset", type=click.Choice(RESETS), help="To 0; or the threshold is subtracted before or after the leak."),
+    click.option("--reset", multiple=True, metavar="[NAME=]KIND", help=f"{', '.join(RESETS)}: to 0; the threshold is subtracted before "
+                 "or after the leak; the membrane goes on. With NAME= of this layer only. Repeatable."),
     click.option("--comparison", type=click.Choice(COMPARISONS), help="Fire at v >= threshold or v > threshold."),
     click.option("--decay", type=click.Choice(DECAYS), help="Of the membrane: 1 - dt / tau, or exp(-dt / tau).  [default: euler]"),
     click.option("--lif-gain", type=click.Choice(LIF_GAINS), help="A LIF's input counts r (1 - decay) times, or once.  [default: nir]"),
@@ -84,6 +85,19 @@ def _numbers(name: str, text: str | None, kind: Callable[[str], Any]) -> tuple[A
         raise NirError(f"{name} {text} is not legal: must be numbers with commas between") from err
 
 
+def _resets(given: tuple[str, ...]) -> dict[str, Any]:
+    """The values of --reset as fields of the contract: one for all layers, and those of single ones."""
+    every, single = list[str](), dict[str, str]()
+    for text in given:
+        name, equal, kind = text.rpartition("=")
+        if kind not in RESETS or (equal and not name):
+            raise NirError(f"--reset {text} is not legal: must be one of {', '.join(RESETS)}, or NAME= and one of them")
+        if (single.setdefault(name, kind) if equal else (every or [kind])[0]) != kind:
+            raise NirError(f"--reset {text} is not legal: {name or 'all layers'} has another reset already")
+        every += [] if equal else [kind]
+    return {"reset": every[0] if every else None, "resets": single or None}
+
+
 def load(model: Path, console: Console | None, *, config: str | None = None, **given: Any) -> Imported:
     """Reads a NIR file after the options of the command line.
 
@@ -98,8 +112,9 @@ def load(model: Path, console: Console | None, *, config: str | None = None, **g
     """
     if model.suffix != ".nir":
         raise NirError(f"{model}: is no .nir file: must be a network in NIR")
-    names = ("T", "dt", "reset", "comparison", "decay", "lif_gain", "if_gain", "encoding", "pixel_scale", "dialect")
+    names = ("T", "dt", "comparison", "decay", "lif_gain", "if_gain", "encoding", "pixel_scale", "dialect")
     options = {key: given[key] for key in names}
+    options |= _resets(given["reset"])
     options["thresholds"] = _numbers("--thresholds", given["thresholds"], float)
     options["input_shape"] = _numbers("--input-shape", given["input_shape"], int)
     options["bits"] = None if given["bits"] is None else int(given["bits"])
@@ -145,10 +160,10 @@ def show(imported: Imported, console: Console) -> None:
         size += f", pool {stage.pool[0]} x {stage.pool[1]}" if stage.pool else ""
         kind = "readout" if stage.readout else f"{q.layer.leak}/256"
         table.add_row(stage.name, "host" if i < len(imported.host) else "machine", " ".join(stage.nodes), str(q.layer.k), str(q.layer.n),
-                      size, kind, " + ".join(b.source for b in stage.branches), "no" if q.exact else "yes")  # fmt: skip
+                      size, kind, " + ".join(b.source for b in stage.branches), str(q.rounding))  # fmt: skip
     console.print(table)
     for note in imported.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        console.print(note if note.startswith("warning: ") else f"note: {note}", markup=False, highlight=False)
 
 
 def labelled(imported: Imported, given: dict[str, Any]) -> tuple[Samples, np.ndarray[Any, np.dtype[np.int64]] | None]:

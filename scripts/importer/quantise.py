@@ -7,22 +7,27 @@ A neuron does not change when weights, bias and threshold share a factor: the sc
     w = rint(W' / s)   b = rint(b' / s)   theta = rint(theta / s) for >=, floor(theta / s) + 1 for >   lambda = rint(256 beta)
 
 (halves to even). s is max |W'| / top, top = 2^(bits-1) - 1, unless all weights of the output are multiples of max |W'| / m for a
-smaller m: then s = max |W'| / (m 2^e), the largest e that fits, and nothing is rounded.
+smaller m: then s = max |W'| / (k 2^e) with the smallest multiple k of m of which bias and threshold are multiples too (of m itself if
+there is none), and the largest e that fits. What is rounded all the same is said: :class:`scripts.importer.rounding.Rounding`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from golden.bounds import BoundError, check_layer, membrane_range, signed_width
+from golden.bounds import membrane_range, signed_width
 from golden.config import Config
 from golden.layer import Branch, Layer, NetworkError, as_integers, max_pool
 from scripts.importer.contract import Contract
 from scripts.importer.graph import Floats, Graph
+from scripts.importer.rounding import Off, Rounding
 from scripts.importer.stages import Stage
 
 
@@ -55,14 +60,38 @@ class Quantised:
     Attributes:
         layer: The integers, without source.
         scale: (N,) float units of one integer step.
-        exact: No weight was rounded.
+        rounding: What was rounded, and by how much.
         notes: What a reader should know.
     """
 
     layer: Layer
     scale: Floats
-    exact: bool
+    rounding: Rounding
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def exact(self) -> bool:
+        """No weight was rounded."""
+        return not self.rounding.weights.count
+
+
+@dataclass(frozen=True)
+class Reals:
+    """A stage in floats, every output multiplied by the power of two that brings its largest number near 1.
+
+    So nothing that a float can hold is too small or too large to be divided by.
+
+    Attributes:
+        weights: (K, N) times the gain.
+        bias: (N,) times the gain, and what is added every step.
+        theta: (N,) thresholds; 0 in a readout, where they mean nothing.
+        shift: (N,) exponents of the powers of two: the stage's own numbers are these times 2^shift.
+    """
+
+    weights: Floats
+    bias: Floats
+    theta: Floats
+    shift: npt.NDArray[np.int64]
 
 
 def weight_rows(stage: Stage) -> Floats:
@@ -84,13 +113,7 @@ def _steps(weights: Floats, peak: Floats, top: int) -> Floats:
     return found
 
 
-def _snap(value: Floats) -> Floats:
-    """What is an integer but for float32 noise."""
-    near = np.rint(value)
-    return np.where(np.abs(value - near) <= 2.0**-20 * np.maximum(1.0, np.abs(value)), near, value)
-
-
-def leak_of(graph: Graph, stage: Stage) -> tuple[int, list[str]]:
+def leak_of(graph: Graph, stage: Stage) -> int:
     """lambda of a stage in 1/256.
 
     Raises:
@@ -102,30 +125,85 @@ def leak_of(graph: Graph, stage: Stage) -> tuple[int, list[str]]:
         n = int(np.flatnonzero(leaks != leaks[0])[0])
         raise graph.fault(stage.neuron, f"tau gives leaks of {leaks.min()} to {leaks.max()} ({leaks[0]} in channel 0, {leaks[n]} in "
                           f"channel {n}): must be one for the layer")  # fmt: skip
-    off = float(np.abs(256 * stage.beta - leaks).max())
-    notes = [f"{stage.name}: leak {256 * stage.beta[0]:.3f} / 256 becomes {leaks[0]} / 256"] if off > 1e-3 else []
-    return int(leaks[0]), notes
+    return int(leaks[0])
 
 
-def scales(weights: Floats, stage: Stage, options: Options, one: bool) -> tuple[Floats, bool]:
-    """(N,) scales by the largest weights, and whether nothing is rounded by them."""
-    if one:
-        flat = np.abs(weights).reshape(-1, 1)
-        peak = flat.max(axis=0)
-        step = _steps(flat, peak, options.top)
-        s = np.repeat(peak / (step * 2.0 ** np.floor(np.log2(options.top / step))), weights.shape[1])
+def _leak_notes(graph: Graph, stage: Stage, leak: int, steps: int) -> list[str]:
+    """What a reader must know of a leak that was rounded; a warning where nothing is left of it, or of the membrane."""
+    assert stage.neuron is not None
+    worst = int(np.argmax(np.abs(256 * stage.beta - leak)))
+    beta = float(stage.beta[worst])
+    if abs(256 * beta - leak) <= 1e-3:
+        return []
+    if leak not in (0, 256):
+        return [f"{stage.name}: leak {256 * beta:.3f} / 256 becomes {leak} / 256"]
+    node = graph.nodes[stage.neuron]
+    name = next(key for key in ("tau", "tau_mem") if key in node.fields)
+    tau = float(graph.numbers(node, name, infinite=True).reshape(-1)[0])
+    if leak == 256:
+        what = f"the membrane never leaks: after {steps} timesteps all of it is left, and {beta**steps:.3g} by the file"
     else:
-        peak = np.abs(weights).max(axis=0)
-        step = _steps(weights, peak, options.top)
-        s = peak / (step * 2.0 ** np.floor(np.log2(options.top / step)))
-    s = np.where(s > 0, s, np.where(weights.any(axis=0), 0.0, 1.0))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        ratio = weights / s
-        return s, bool((np.abs(ratio - np.rint(ratio)) < 1e-3).all())
+        what = f"the membrane forgets all from step to step, and keeps {beta:.3g} by the file"
+    return [f"warning: {stage.name}: {name} = {tau:g} of node {node.name!r} keeps {256 * beta:.3f} / 256 of the membrane a step, which "
+            f"rounds to {leak} / 256: {what}"]  # fmt: skip
+
+
+def _integer(values: Floats) -> npt.NDArray[np.bool_]:
+    """Integers but for the noise of float32."""
+    near = np.rint(values)
+    return np.abs(values - near) <= np.minimum(0.25, 2.0**-20 * np.maximum(1.0, np.abs(values)))
+
+
+def scales(reals: Reals, top: int, one: bool) -> Floats:
+    """(N,) scales by the largest weights, on the grid of weights, biases and thresholds where there is one.
+
+    Args:
+        reals: The stage.
+        top: Largest weight.
+        one: One scale for all outputs.
+    """
+    if one:
+        flat = Reals(reals.weights.reshape(-1, 1), reals.bias, reals.theta, reals.shift)
+        scale = _column_scales(flat, top, flat.bias[:, None], flat.theta[:, None])
+        return np.repeat(scale, reals.weights.shape[1])
+    return _column_scales(reals, top, reals.bias[None], reals.theta[None])
+
+
+def _column_scales(reals: Reals, top: int, bias: Floats, theta: Floats) -> Floats:
+    """Scales of the columns of weights; ``bias`` and ``theta`` are (any number, columns) that belong to them."""
+    peak = np.abs(reals.weights).max(axis=0)
+    step = _steps(reals.weights, peak, top)
+    unit = np.where(peak > 0, peak, 1.0)
+    best = step.copy()
+    open_ = peak > 0
+    for others in (np.concatenate([bias, theta]), bias):  # all on one grid, or at least the bias with the weights
+        found = np.zeros(len(step), bool)
+        for j in range(1, int(top // step.min(initial=top)) + 1):
+            now = np.flatnonzero(open_ & ~found & (step * j <= top))
+            if not now.size:
+                break
+            on = _integer(others[:, now] * (step[now] * j) / unit[now]).all(axis=0)
+            best[now[on]], found[now[on]] = step[now[on]] * j, True
+        open_ &= ~found
+    scale = unit / (best * 2.0 ** np.floor(np.log2(top / best)))
+    return np.where(peak > 0, scale, _bare_scales(bias, theta))
+
+
+def _bare_scales(bias: Floats, theta: Floats) -> Floats:
+    """Scales of columns without weights: bias and threshold may take 15 bits, on a grid of both where there is one."""
+    both = np.concatenate([bias, theta])
+    scale = np.ones(both.shape[1])
+    for n in np.flatnonzero((np.rint(both) != both).any(axis=0)):
+        largest = float(np.abs(both[:, n]).max())
+        parts = [Fraction(abs(v) / largest).limit_denominator(BARE_MOST).denominator for v in both[:, n].tolist()]
+        steps = math.lcm(*parts)
+        fits = steps <= BARE_MOST and _integer(both[:, n] * (steps / largest)).all()
+        scale[n] = largest / (steps * 2.0 ** math.floor(math.log2(BARE_MOST / steps)) if fits else BARE_MOST)
+    return scale
 
 
 def quantise(
-    graph: Graph, stage: Stage, contract: Contract, options: Options, *, clip: Floats | None = None, mask: Any = None
+    graph: Graph, stage: Stage, contract: Contract, options: Options, *, clip: Floats | None = None, mask: Any = None, bounded: bool = True
 ) -> Quantised:
     """One stage to integers.
 
@@ -136,6 +214,7 @@ def quantise(
         options: How.
         clip: (N,) factors on the scales, 0 to 1: larger weights saturate. From calibration.
         mask: (K, N) weights that stay; the others are pruned.
+        bounded: Inputs are spikes, 0 or 1, so that what a membrane can reach is known; False on the host.
 
     Raises:
         NirError: Names node, value and what is legal.
@@ -143,7 +222,7 @@ def quantise(
     """
     node = stage.branches[0].nodes[-1] if stage.branches[0].nodes else stage.node
     if stage.max_pool:
-        return Quantised(max_pool(stage.branches[0].conv(), stage.name), np.ones(stage.map[0]), True)
+        return Quantised(max_pool(stage.branches[0].conv(), stage.name), np.ones(stage.map[0]), Rounding())
     with np.errstate(over="ignore", invalid="ignore"):
         weights = weight_rows(stage) * stage.gain
         bias = stage.bias * stage.gain + stage.drift
@@ -154,79 +233,171 @@ def quantise(
             raise graph.fault(node, f"{what}{index} = {array[tuple(index)]} is not legal: must be finite")
     if mask is not None:
         weights = weights * mask
-    leak, notes = (0, []) if stage.readout else leak_of(graph, stage)
-    scale, exact = scales(weights, stage, options, stage.readout or stage.name in options.layer_scale)
-    small = np.flatnonzero(scale < np.finfo(np.float64).tiny)
-    if small.size:
-        peak = np.abs(weights[:, small[0]]).max()
-        raise graph.fault(node, f"weight[{small[0]}]: largest magnitude {peak} is not legal: must be 0 or at least "
-                          f"{options.top * np.finfo(np.float64).tiny:g} after scaling by r dt / tau")  # fmt: skip
-    empty = ~weights.any(axis=0)  # only bias and threshold are left: let them keep 15 bits
-    if not stage.readout:
-        loose = empty & ((np.rint(bias) != bias) | (np.rint(stage.theta) != stage.theta))
-        scale = np.where(loose, np.maximum(np.abs(bias), np.abs(stage.theta)) / 32767, scale)
-    if clip is not None:
-        scale = scale * clip
-    drop = not stage.readout and not stage.max_pool and ("all" in options.drop_once or stage.name in options.drop_once)
-    found = _layer(graph, node, stage, contract, options, weights, bias, scale, leak, drop)
-    if options.cfg is not None and not stage.readout:
-        found, scale = _narrow(graph, node, stage, contract, options, weights, bias, scale, leak, drop, found, notes)
-    return Quantised(found, scale, exact and clip is None, notes)
+    one = stage.readout or stage.name in options.layer_scale
+    reals = _reals(weights, bias, np.zeros_like(bias) if stage.readout else stage.theta, one)
+    leak = 0 if stage.readout else leak_of(graph, stage)
+    notes = [] if stage.readout else _leak_notes(graph, stage, leak, contract.steps)
+    maker = _Maker(graph, node, stage, contract, options, reals, leak)
+    scale = scales(reals, options.top, one) * (1.0 if clip is None else clip)
+    fixed = np.full(len(bias), UNKNOWN)
+    if bounded and not stage.readout:
+        fixed = maker.fixed()
+    layer, scale = maker.fit(scale, fixed, notes)
+    return Quantised(layer, np.ldexp(scale, reals.shift), maker.rounding(layer, scale, fixed, clip is not None), notes)
 
 
-def _layer(graph: Graph, node: str, stage: Stage, contract: Contract, options: Options, weights: Floats, bias: Floats,
-           scale: Floats, leak: int, drop: bool) -> Layer:  # fmt: skip
-    """The layer for given scales."""
+def _reals(weights: Floats, bias: Floats, theta: Floats, one: bool) -> Reals:
+    """Outputs near 1, by exact powers of two; all by the same one if they share a scale."""
+    peak = np.abs(weights).max(axis=0)
+    peak = np.where(peak > 0, peak, np.where(theta != 0, np.abs(theta), np.abs(bias)))
+    if one:
+        peak = np.full_like(peak, peak.max())
+    shift = np.where(peak > 0, np.frexp(np.where(peak > 0, peak, 1.0))[1] - 1, 0).astype(np.int64)
+    if not one:
+        empty = ~weights.any(axis=0)  # integers stay the integers that they are
+        shift[empty & (np.rint(bias) == bias) & (np.rint(theta) == theta)] = 0
     with np.errstate(over="ignore"):
-        w = np.clip(np.rint(weights / scale), -options.top, options.top)
-        b = np.rint(bias / scale)
-        theta = _snap(stage.theta / scale)
-        theta = np.rint(theta) if contract.comparison != ">" else np.floor(theta) + 1
-    theta = np.where((stage.theta > 0) & (theta < 1), 1, theta)
-    subtract = not stage.readout and leak > 0 and contract.reset in ("subtract", "subtract-delayed")
-    # a vector before and behind needs no geometry; the reset of a neuron without memory means nothing
-    plain = len(stage.branches) == 1 and stage.branches[0].size[1:] == (1, 1) and stage.branches[0].kernel.shape[-2:] == (1, 1)
-    try:
-        return Layer(w.astype(np.int8), as_integers("bias", b, np.int32, 1), as_integers("threshold", theta, np.int32, 1), leak,
-                     soft=subtract, late=subtract and contract.reset == "subtract-delayed", readout=stage.readout, drop_once=drop,
-                     name=stage.name, conv=None if plain else stage.branches[0].conv(), pool=stage.pool,
-                     branch=Branch(-1, stage.branches[1].conv()) if len(stage.branches) > 1 else None)  # fmt: skip
-    except NetworkError as err:
-        raise graph.fault(node, str(err)) from err
+        return Reals(np.ldexp(weights, -shift), np.ldexp(bias, -shift), np.ldexp(theta, -shift), shift)
 
 
-def _narrow(graph: Graph, node: str, stage: Stage, contract: Contract, options: Options, weights: Floats, bias: Floats,
-            scale: Floats, leak: int, drop: bool, layer: Layer, notes: list[str]) -> tuple[Layer, Floats]:  # fmt: skip
-    """Halves the resolution of columns whose membrane would need more than MEM_W bits, until it fits or nothing is left."""
-    cfg, halved = options.cfg, np.zeros(layer.n, int)
-    assert cfg is not None
-    scale = scale.copy()
-    for _ in range(options.bits - 1):
-        low, high = membrane_range(layer, contract.steps)
-        theta, b = layer.threshold.astype(np.int64), layer.bias.astype(np.int64)
-        need = np.maximum(signed_width(low, high), np.maximum(signed_width(theta, theta), signed_width(b, b)))
-        wide = need > cfg.MEM_W
-        if not wide.any():
-            break
-        scale[wide] *= 2
-        halved[wide] += 1
-        layer = _layer(graph, node, stage, contract, options, weights, bias, scale, leak, drop)
-    if halved.any():
-        notes.append(f"{stage.name}: {int((halved > 0).sum())} of {layer.n} columns lose up to {halved.max()} bits of resolution to fit "
-                     f"MEM_W = {cfg.MEM_W} of {cfg.name}")  # fmt: skip
-    return layer, scale
+NEVER, UNKNOWN, ALWAYS = -1, 0, 1
+BARE_MOST = 32767
+INT32_MOST = 2**31 - 1
 
 
-def check(layer: Layer, cfg: Config, T: int) -> None:
-    """See :func:`golden.bounds.check_layer`, with the network's T.
+class _Maker:
+    """Layers of one stage for given scales."""
 
-    Raises:
-        BoundError: A column could overflow.
-    """
-    check_layer(layer, cfg, T)
+    def __init__(self, graph: Graph, node: str, stage: Stage, contract: Contract, options: Options, reals: Reals, leak: int) -> None:
+        self.graph, self.node, self.stage, self.contract, self.options = graph, node, stage, contract, options
+        self.reals, self.leak = reals, leak
+        reset = contract.reset_of(stage.neuron) if stage.neuron else None
+        remembers = not stage.readout and leak > 0  # the reset of a neuron without memory means nothing
+        self.soft = remembers and reset in ("subtract", "subtract-delayed")
+        self.late = remembers and reset in ("none", "subtract-delayed")
+        self.reset = reset
 
+    def fixed(self) -> npt.NDArray[np.int64]:
+        """(N,) NEVER where no input can make an output fire, ALWAYS where it fires at every step whatever comes."""
+        r, steps = self.reals, self.contract.steps
+        low, high = np.minimum(r.weights, 0).sum(axis=0) + r.bias, np.maximum(r.weights, 0).sum(axis=0) + r.bias
+        beta = self.stage.beta
+        with np.errstate(over="ignore", invalid="ignore"):
+            # before the first spike X adds up what the largest input leaves; where that is negative its first step is the highest
+            sums = np.where(beta == 1, float(steps), (1 - beta**steps) / np.where(beta == 1, 1.0, 1 - beta))
+            top = np.where(high > 0, high * sums, high)
+            never = top <= r.theta if self.contract.comparison == ">" else top < r.theta
+            # after a spike the membrane is not below 0, but for a subtraction after the leak and for no reset with theta below 0
+            always = low > r.theta if self.contract.comparison == ">" else low >= r.theta
+        if self.reset == "subtract-delayed" and self.leak > 0:
+            always[:] = False
+        elif self.reset == "none":
+            always &= r.theta >= 0
+        return np.where(never, NEVER, np.where(always, ALWAYS, UNKNOWN))
 
-__all__ = ["BoundError", "Options", "Quantised", "check", "leak_of", "quantise", "scales", "weight_rows"]
+    def layer(self, scale: Floats, constant: npt.NDArray[np.int64]) -> Layer:
+        """The integers; outputs that are ``constant`` have no weights, and a threshold that is never or always reached."""
+        stage, options = self.stage, self.options
+        plain = len(stage.branches) == 1 and stage.branches[0].size[1:] == (1, 1) and stage.branches[0].kernel.shape[-2:] == (1, 1)
+        drop = not stage.readout and ("all" in options.drop_once or stage.name in options.drop_once)
+        w, b, theta = self.integers(scale)
+        w, b = np.where(constant != 0, 0, w), np.where(constant != 0, 0, b)
+        theta = np.where(constant != 0, constant == NEVER, theta)  # 0 reaches a threshold of 0, not one of 1
+        try:
+            return Layer(w.astype(np.int8), as_integers("bias", b, np.int32, 1), as_integers("threshold", theta, np.int32, 1), self.leak,
+                         soft=self.soft, late=self.late, readout=stage.readout, drop_once=drop, name=stage.name,
+                         conv=None if plain else stage.branches[0].conv(), pool=stage.pool,
+                         branch=Branch(-1, stage.branches[1].conv()) if len(stage.branches) > 1 else None)  # fmt: skip
+        except NetworkError as err:
+            raise self.graph.fault(self.node, str(err)) from err
+
+    def exact_sums(self, scale: Floats) -> npt.NDArray[np.bool_]:
+        """(N,) membranes are whole numbers of steps without rounding: weights and bias are, and nothing leaks in part."""
+        if self.leak not in (0, 256):
+            return np.zeros(len(scale), bool)
+        ratio = self.reals.weights / scale
+        return np.asarray((np.abs(ratio - np.rint(ratio)) < 1e-3).all(axis=0) & _integer(self.reals.bias / scale))
+
+    def integers(self, scale: Floats) -> tuple[Floats, Floats, Floats]:
+        """Weights, biases and thresholds as whole numbers of steps."""
+        r, top = self.reals, self.options.top
+        with np.errstate(over="ignore", invalid="ignore"):
+            w, b, exact = np.clip(np.rint(r.weights / scale), -top, top), np.rint(r.bias / scale), r.theta / scale
+            theta = np.where(_integer(exact) & ((np.rint(exact) != 0) | (exact == 0)), np.rint(exact), exact)
+            if self.contract.comparison == ">":
+                theta = np.floor(theta) + 1
+            elif self.soft:
+                theta = np.rint(theta)
+            else:  # nothing between two whole numbers is a membrane: the next one above decides as the threshold does
+                theta = np.where(self.exact_sums(scale), np.ceil(theta), np.rint(theta))
+        return w, b, np.where((r.theta > 0) & (theta < 1), 1, theta)
+
+    def fit(self, scale: Floats, fixed: npt.NDArray[np.int64], notes: list[str]) -> tuple[Layer, Floats]:
+        """The layer, with steps made longer where numbers would not fit 32 bits, or the membranes MEM_W of the configuration."""
+        scale = scale.copy()
+        constant = np.zeros(len(scale), np.int64)
+        _, b, theta = self.integers(scale)
+        with np.errstate(invalid="ignore"):
+            wide = ~((np.abs(b) <= INT32_MOST) & (self.stage.readout | (np.abs(theta) <= INT32_MOST)))
+        if wide.any() and not self.stage.readout:
+            constant[wide] = fixed[wide]
+            rest = np.flatnonzero(wide & (constant == UNKNOWN))
+            largest = np.maximum(np.abs(self.reals.bias), np.abs(self.reals.theta))
+            scale[rest] = np.where(np.isfinite(largest[rest]), largest[rest] / 2**30, scale[rest])
+            if rest.size:
+                notes.append(f"{self.stage.name}: weights of {rest.size} outputs (first: {rest[0]}) are small beside bias and threshold, "
+                             "and lose bits to them")  # fmt: skip
+        layer = self.layer(scale, constant)
+        if self.options.cfg is not None and not self.stage.readout:
+            layer, scale, constant = self.narrow(layer, scale, constant, fixed, notes)
+        for kind, word in ((NEVER, "never fire"), (ALWAYS, "fire at every timestep")):
+            found = np.flatnonzero(constant == kind)
+            if found.size:
+                notes.append(f"{self.stage.name}: {found.size} outputs (first: {found[0]}) {word}, whatever comes in: their weights are "
+                             "left out, for beside threshold and bias they are out of range")  # fmt: skip
+        return layer, scale
+
+    def narrow(self, layer: Layer, scale: Floats, constant: npt.NDArray[np.int64], fixed: npt.NDArray[np.int64],
+               notes: list[str]) -> tuple[Layer, Floats, npt.NDArray[np.int64]]:  # fmt: skip
+        """Halves the resolution of columns whose membrane would need more than MEM_W bits, until it fits or nothing is left."""
+        cfg, halved = self.options.cfg, np.zeros(layer.n, int)
+        assert cfg is not None
+        for last in [False] * (self.options.bits - 1) + [True]:
+            low, high = membrane_range(layer, self.contract.steps)
+            theta, b = layer.threshold.astype(np.int64), layer.bias.astype(np.int64)
+            need = np.maximum(signed_width(low, high), np.maximum(signed_width(theta, theta), signed_width(b, b)))
+            wide = need > cfg.MEM_W
+            if not wide.any():
+                break
+            if last:  # what nothing can change needs no resolution
+                constant = np.where(wide, fixed, constant)
+                halved[wide & (fixed != UNKNOWN)] = 0
+            else:
+                scale[wide] *= 2
+                halved[wide] += 1
+            layer = self.layer(scale, constant)
+        if halved.any():
+            notes.append(f"{self.stage.name}: {int((halved > 0).sum())} of {layer.n} columns lose up to {halved.max()} bits of resolution "
+                         f"to fit MEM_W = {cfg.MEM_W} of {cfg.name}")  # fmt: skip
+        return layer, scale, constant
+
+    def rounding(self, layer: Layer, scale: Floats, fixed: npt.NDArray[np.int64], clipped: bool) -> Rounding:
+        """What the integers are off by, from the integers themselves."""
+        r, stage = self.reals, self.stage
+        w, b, theta = (array.astype(np.float64) for array in (layer.weights, layer.bias, layer.threshold))
+        same = ~((fixed != UNKNOWN) & ~layer.weights.any(axis=0) & r.weights.any(axis=0))  # not left out
+        with np.errstate(over="ignore", invalid="ignore"):
+            steps = np.abs(r.weights / scale - w)
+            peak = np.abs(r.weights).max(axis=0)
+            off_w = Off.of(np.where(steps > 1e-3, steps * scale, 0)[:, same], np.where(peak > 0, peak, 1)[same])
+            size = np.where(peak > 0, peak, 1) if stage.readout else np.where(r.theta != 0, np.abs(r.theta), np.where(peak > 0, peak, 1))
+            off_b = Off.of(np.where(_integer(r.bias / scale), 0, np.abs(r.bias - b * scale))[same], size[same])
+            exact = r.theta / scale
+            free = stage.readout | (self.exact_sums(scale) & (not self.soft)) | _integer(exact)
+            meant = np.floor(exact) if self.contract.comparison == ">" else theta  # v > theta is v >= theta + 1
+            off_theta = Off.of(np.where(free, 0, np.abs(r.theta - meant * scale))[same], size[same])
+        leak = 0.0 if stage.readout else float((256 * stage.beta - layer.leak)[np.argmax(np.abs(256 * stage.beta - layer.leak))])
+        return Rounding(off_w, off_b, off_theta, leak if abs(leak) > 1e-3 else 0.0, clipped)
 
 
 def join(stages: list[Stage], layers: list[Layer], inputs: Mapping[str, int]) -> list[Layer]:

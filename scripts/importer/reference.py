@@ -17,7 +17,7 @@ from scipy.signal import correlate
 from scripts.importer.contract import Contract
 from scripts.importer.errors import NirError
 from scripts.importer.graph import Floats, Graph, Node
-from scripts.importer.neurons import SPIKING, constants
+from scripts.importer.neurons import SPIKING, constants, integrator_gain
 from scripts.importer.shapes import Shape, channelwise, pair, window
 
 
@@ -79,18 +79,19 @@ def _linear(graph: Graph, node: Node, x: Floats, shape: Shape) -> Floats:
 def _neurons(graph: Graph, node: Node, contract: Contract, current: Floats) -> tuple[Floats, Floats]:
     """Spikes and margins of a neuron for (T, B, *shape) input."""
     c = constants(graph, node, contract, current.shape[2:])
+    reset = contract.reset_of(node.name)
     membrane, synapse = np.zeros(current.shape[1:]), np.zeros(current.shape[1:])
     spikes, margin = np.zeros_like(current), np.zeros_like(current)
     for t, now in enumerate(current):
         synapse = c.alpha * synapse + now
         x = c.beta * membrane + c.gain * synapse + c.drift
-        if contract.reset == "subtract-delayed" and t and node.kind != "Threshold":
+        if reset == "subtract-delayed" and t and node.kind != "Threshold":
             x = x - spikes[t - 1] * c.theta
         margin[t] = x - c.theta
         spikes[t] = margin[t] > 0 if contract.comparison == ">" else margin[t] >= 0
-        if contract.reset == "hard":
+        if reset == "hard":
             membrane = np.where(spikes[t] > 0, 0.0, x)
-        elif contract.reset == "subtract":
+        elif reset == "subtract":
             membrane = x - spikes[t] * c.theta
         else:
             membrane = x
@@ -130,9 +131,8 @@ def run(graph: Graph, contract: Contract, shapes: dict[str, Shape], x: npt.NDArr
         if node.kind in SPIKING:
             trace.values[key], trace.margin[key] = _neurons(graph, node, contract, value)
         elif node.kind == "I":
-            dt = contract.dt if contract.if_gain == "per-second" else 1.0
-            r = graph.numbers(node, "r")
-            trace.values[key] = np.cumsum(value * (r if r.ndim and r.size > 1 else r.reshape(-1)[0]) * dt, axis=0)
+            # the steps of the membrane, whose sum over time is the membrane at the end: so paths around it can be added to it
+            trace.values[key] = value * integrator_gain(graph, node, contract, value.shape[2:])
         elif node.kind == "Output":
             trace.values[key] = value
         else:

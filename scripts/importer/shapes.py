@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from scripts.importer.errors import NirError
 from scripts.importer.graph import Graph, Node
 
 Shape = tuple[int, ...]
@@ -103,8 +104,44 @@ def dense_weight(graph: Graph, node: Node) -> np.ndarray[Any, np.dtype[np.float6
     return weight
 
 
-def output_shape(graph: Graph, node: Node, shape: Shape) -> Shape:
-    """Shape of a node's output for an input shape.
+def _said(graph: Graph, node: Node, name: str, found: Shape, what: str) -> None:
+    """Holds a shape that the file says of a node against the one that the graph gives; a batch axis of 1 in front of it is let pass.
+
+    Raises:
+        NirError: They differ; names both.
+    """
+    value = node.fields.get(name)
+    value = next(iter(value.values()), None) if isinstance(value, dict) else value
+    if value is None:
+        return
+    array = np.asarray(value)
+    said = tuple(array.reshape(-1).tolist())
+    if array.dtype.kind not in "iuf" or said not in (found, (1, *found)):
+        raise graph.fault(node.name, f"{name} = {said} is not legal: {what} of shape {found}")
+
+
+def flatten_axes(graph: Graph, node: Node, shape: Shape, batch: bool) -> tuple[int, int]:
+    """The first and the last axis that a Flatten joins.
+
+    Args:
+        graph: For messages.
+        node: The Flatten.
+        shape: Of its input, without a batch axis.
+        batch: Its axes count one in front of them.
+
+    Raises:
+        NirError: They are no axes of the shape.
+    """
+    start, end = (pair(graph, node, k, -len(shape) - batch, d)[0] for k, d in (("start_dim", 0), ("end_dim", -1)))
+    first, last = (v + len(shape) if v < 0 else v - batch for v in (start, end))
+    if not 0 <= first <= last < len(shape):
+        counted = "with" if batch else "without"
+        raise graph.fault(node.name, f"start_dim = {start}, end_dim = {end} are not legal: axes of {shape}, {counted} the batch axis")
+    return first, last
+
+
+def output_shape(graph: Graph, node: Node, shape: Shape, batch: bool = False) -> Shape:
+    """Shape of a node's output for an input shape; ``batch``: Flatten counts a batch axis.
 
     Raises:
         NirError: The node cannot take such an input; says what it could.
@@ -116,23 +153,26 @@ def output_shape(graph: Graph, node: Node, shape: Shape) -> Shape:
     if node.kind in ("Affine", "Linear"):
         weight = dense_weight(graph, node)
         if weight.shape[1] != shape[0]:
+            hint = "; it fits transposed: NIR has (outputs, inputs), not (inputs, outputs)" if weight.shape[0] == shape[0] else ""
             raise graph.fault(node.name, f"weight: {weight.shape[1]} inputs are not legal: {graph.before[node.name][0]!r} has "
-                              f"{shape[0]} outputs")  # fmt: skip
+                              f"{shape[0]} outputs{hint}")  # fmt: skip
         return (weight.shape[0],)
     if node.kind in ("Conv1d", "Conv2d"):
         found = window(graph, node, (1, shape[1]) if node.kind == "Conv1d" else (shape[1], shape[2]))
         weight, groups = graph.numbers(node, "weight"), pair(graph, node, "groups", 1, 1)[0]
         if weight.shape[1] * groups != shape[0] or weight.shape[0] % groups:
+            order = "(outputs, inputs, width)" if node.kind == "Conv1d" else "(outputs, inputs, height, width)"
+            hint = f"; NIR has {order}, and its axis 2 to the end fits" if shape[0] in weight.shape[2:] else ""
+            hint = f"; it fits with the first two axes exchanged: NIR has {order}" if weight.shape[0] * groups == shape[0] else hint
             raise graph.fault(node.name, f"weight: {weight.shape[1]} inputs in {groups} groups, {weight.shape[0]} outputs: not legal, the "
-                              f"map has {shape[0]} channels")  # fmt: skip
+                              f"map has {shape[0]} channels{hint}")  # fmt: skip
+        _said(graph, node, "input_shape", shape[1:], "its input is a map")
         return (weight.shape[0], *(found.out[1:] if node.kind == "Conv1d" else found.out))
     if node.kind in ("SumPool2d", "AvgPool2d"):
         return (shape[0], *window(graph, node, (shape[1], shape[2])).out)
     if node.kind == "Flatten":
-        start, end = (int(np.asarray(node.fields.get(k, d)).reshape(-1)[0]) for k, d in (("start_dim", 0), ("end_dim", -1)))
-        start, end = (v + len(shape) if v < 0 else v for v in (start, end))
-        if not 0 <= start <= end < len(shape):
-            raise graph.fault(node.name, f"start_dim = {start}, end_dim = {end} are not legal: axes of {shape}, without the batch axis")
+        _said(graph, node, "input_type", shape, "its input is")
+        start, end = flatten_axes(graph, node, shape, batch)
         return (*shape[:start], int(np.prod(shape[start : end + 1])), *shape[end + 1 :])
     if node.kind == "Scale":
         scale = graph.numbers(node, "scale")
@@ -170,7 +210,7 @@ def input_shape(graph: Graph, given: Shape | None = None) -> Shape:
     shape = tuple(int(v) for v in array.reshape(-1))
     wanted = {AXES.get(graph.nodes[name].kind, 0) for name in graph.after(node.name)}
     axes = max(wanted)
-    if given is None and axes and len(shape) == axes + 1 and shape[0] == 1:
+    if given is None and shape[0] == 1 and len(shape) == (axes + 1 if axes else 4):
         graph.notes.append(f"node {node.name!r}: shape {shape} has a batch axis, taken as {shape[1:]}")
         shape = shape[1:]
     if len(shape) > 3:
@@ -191,9 +231,30 @@ REFUSED = {
 def shapes(graph: Graph, given: Shape | None = None) -> dict[str, Shape]:
     """Output shape of every node, along the edges.
 
+    NIR counts the axes of a Flatten without a batch axis. Several exporters count one: where the graph does not fit as NIR has it, but
+    fits as they have it, it is read so, with a note.
+
     Raises:
         NirError: A node that is not known, or whose input does not fit; names the node.
     """
+    notes = len(graph.notes)
+    try:
+        return _along(graph, given, batch=False)
+    except NirError as err:
+        said = [node.name for node in graph.nodes.values() if node.kind == "Flatten" and pair(graph, node, "start_dim", -9, 0)[0] > 0]
+        if not said:
+            raise
+        del graph.notes[notes:]
+        try:
+            found = _along(graph, given, batch=True)
+        except NirError:
+            raise err from None
+        graph.notes.append(f"Flatten {', '.join(said)}: start_dim and end_dim count a batch axis, for the next nodes fit only so")
+        return found
+
+
+def _along(graph: Graph, given: Shape | None, batch: bool) -> dict[str, Shape]:
+    """Shapes along the edges with one reading of Flatten's axes."""
     found: dict[str, Shape] = {}
     for name, node in graph.nodes.items():
         if node.kind not in KNOWN:
@@ -205,5 +266,7 @@ def shapes(graph: Graph, given: Shape | None = None) -> dict[str, Shape]:
         inputs = [found[source] for source in graph.before[name]]
         if len(set(inputs)) != 1:
             raise graph.fault(name, f"{graph.before[name]} with shapes {inputs} cannot be added: must be equal")
-        found[name] = output_shape(graph, node, inputs[0])
+        found[name] = output_shape(graph, node, inputs[0], batch)
+        if node.kind == "Output":
+            _said(graph, node, "shape" if "shape" in node.fields else "output_type", inputs[0], "the network's output is")
     return found

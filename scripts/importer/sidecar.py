@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from scripts.importer.contract import COMPARISONS, T_MAX
+from scripts.importer.contract import COMPARISONS, RESETS, T_MAX
 from scripts.importer.errors import NirError
 from scripts.importer.graph import Graph
 from scripts.importer.stages import Stage
@@ -32,7 +32,7 @@ def load_sidecar(path: Path) -> dict[str, Any]:
     if not isinstance(side, dict):
         raise NirError(f"{path}: is not legal: must be a JSON object")
     legal: dict[str, tuple[Any, ...]] = {
-        "format": ("loas-nir-sidecar",), "version": (1,), "reset": ("hard", "soft", "subtract", "subtract-delayed"),
+        "format": ("loas-nir-sidecar",), "version": (1,), "reset": (*RESETS, "soft"),
         "comparison": COMPARISONS, "weight_bits": (4, 5, 6, 7, 8),
     }  # fmt: skip
     for field, values in legal.items():

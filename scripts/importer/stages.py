@@ -11,7 +11,7 @@ import numpy as np
 from scripts.importer.contract import Contract
 from scripts.importer.folding import Branch, Linear, Map, add, apply, as_map, per_channel, spikes
 from scripts.importer.graph import Floats, Graph, Node
-from scripts.importer.neurons import SPIKING, constants
+from scripts.importer.neurons import SPIKING, constants, integrator_gain
 from scripts.importer.shapes import Shape
 
 
@@ -98,7 +98,8 @@ class Builder:
         for name, node in self.graph.nodes.items():
             shape = self.shapes[name]
             if node.kind == "Input":
-                flat = all(self.graph.nodes[n].kind == "Flatten" for n in self.graph.after(name))
+                after = self.graph.after(name)
+                flat = all(self.graph.nodes[n].kind == "Flatten" and len(self.shapes[n]) == 1 for n in after)
                 size = (int(np.prod(shape)), 1, 1) if flat else as_map(shape)
                 self.values[name] = spikes(name, shape, size)
                 continue
@@ -154,28 +155,17 @@ class Builder:
         """The stage encodes the input on the host."""
         return self.contract.encoding == "direct" and stage is self.stages[0]
 
-    def readout(self, node: Node, value: Linear, gain: Floats) -> None:
-        """Sums over time."""
-        one = np.zeros(value.map[0])
-        self.stages.append(Stage(value.weighted, node.name, None, _checked(self.graph, node, value), value.bias, gain, one, one + 1, one,
-                                 self.shapes[node.name], value.map))  # fmt: skip
-
     def integrator(self, node: Node, value: Linear) -> None:
-        """An I before the Output: its membrane after T steps is a sum over time, which a readout is."""
+        """An I before the Output: its membrane after T steps is a sum over time, as a readout is, so that only its gain is left."""
         after = [self.graph.nodes[n].kind for n in self.graph.after(node.name)]
         if after != ["Output"] or not value.weighted:
             raise self.graph.fault(node.name, "is an I: can only be imported between weights and the Output, as a readout")
-        r = self.graph.numbers(node, "r")
-        assert self.contract.dt is not None
-        r = r * (self.contract.dt if self.contract.if_gain == "per-second" else 1.0)
-        self.readout(node, value, per_channel(self.graph, node, "r", r if r.ndim else r.reshape(1), value))
-        self.values[node.name] = value
+        gain = per_channel(self.graph, node, "r", integrator_gain(self.graph, node, self.contract, value.shape), value)
+        branches = [replace(b, kernel=b.dense().kernel * gain[:, None, None, None]) for b in value.branches]
+        self.values[node.name] = replace(value, branches=branches, bias=value.bias * gain)
 
     def output(self, node: Node, value: Linear) -> None:
-        """The end: a readout, if there are weights behind the last neuron."""
-        before = self.graph.nodes[self.graph.before[node.name][0]]
-        if before.kind == "I":
-            return
+        """The end: a readout, if there are weights after the last neuron; whatever several paths bring is summed."""
         if len(value.branches) == 1 and value.branches[0].identity and not value.bias.any():
             source = value.branches[0].source
             if not self.stages or self.stages[-1].node != source:
@@ -185,7 +175,9 @@ class Builder:
             names = [n for b in value.branches for n in b.nodes] or [b.source for b in value.branches]
             raise self.graph.fault(names[-1], "stands before the Output without weights or a neuron: sums of spikes are no output of the "
                                    "machine; leave it out, or put a neuron behind it")  # fmt: skip
-        self.readout(node, value, np.ones(value.map[0]))
+        zero = np.zeros(value.map[0])
+        self.stages.append(Stage(value.weighted, node.name, None, _checked(self.graph, node, value), value.bias, gain=zero + 1, drift=zero,
+                                 theta=zero, beta=zero, shape=self.shapes[node.name], map=value.map))  # fmt: skip
 
 
 def build_stages(graph: Graph, contract: Contract, shapes: dict[str, Shape]) -> list[Stage]:

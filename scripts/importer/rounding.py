@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright LoAS contributors
+"""What a layer in integers is off by: said wherever a network is imported, for a rounding that nobody sees is a fault."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scripts.importer.graph import Floats
+
+
+@dataclass(frozen=True)
+class Off:
+    """Numbers of one kind that were rounded.
+
+    Attributes:
+        count: How many.
+        largest: The largest difference, in parts of what it is compared with.
+    """
+
+    count: int = 0
+    largest: float = 0.0
+
+    @staticmethod
+    def of(off: Floats, size: Floats) -> Off:
+        """From differences (..., N), 0 where exact, and (N,) sizes to hold them against."""
+        return Off(int((off != 0).sum()), float((off / size).max(initial=0.0)))
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What was rounded in a layer.
+
+    Attributes:
+        weights: In parts of the output's largest weight.
+        bias, threshold: In parts of the threshold; the bias of a readout in parts of the largest weight.
+        leak: 256 beta - lambda.
+        clipped: Scales were chosen by calibration, so that large weights saturate.
+    """
+
+    weights: Off = Off()
+    bias: Off = Off()
+    threshold: Off = Off()
+    leak: float = 0.0
+    clipped: bool = False
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON; {} if nothing was rounded."""
+        kinds = {"weights": self.weights, "bias": self.bias, "threshold": self.threshold}
+        facts: dict[str, Any] = {key: {"count": off.count, "largest": off.largest} for key, off in kinds.items() if off.count}
+        return facts | ({"leak": self.leak} if self.leak else {})
+
+    def __str__(self) -> str:
+        kinds = {"weights": self.weights, "bias": self.bias, "threshold": self.threshold}
+        words = [f"{key} {off.largest:{'.2g' if off.largest < 1e-4 else '.2%'}}" for key, off in kinds.items() if off.count]
+        words += [f"leak {self.leak:+.2g}/256"] if self.leak else []
+        return ", ".join(words) or "no"
+
+
