@@ -28,7 +28,7 @@ from host.open import open_bus
 from scripts import board
 from scripts.execute import facts, layer_table, prepare, write_json
 from scripts.importer.data import machine_input
-from scripts.importer.diff import decisions
+from scripts.importer.diff import choose, decisions
 from scripts.importer.options import import_options, labelled, load
 from scripts.pack import image_bytes
 
@@ -336,7 +336,7 @@ def run_command(target: Path, how: str, batch: int | None, seconds: float, base:
         f"{outcome.read_seconds:.1f} s; {more['retries']} repeated requests", markup=False,
     )  # fmt: skip
     readout = work.network.layers[-1].readout
-    chosen = decisions(imported.stages[-1], report.outputs[-1]) if imported else report.outputs[-1].argmax(axis=1) if readout else None
+    chosen = decisions(imported.stages[-1], report.outputs[-1]) if imported else choose(report.outputs[-1]) if readout else None
     if chosen is not None:
         verdict(chosen, labels, figures)
     if out:
@@ -348,10 +348,12 @@ def run_command(target: Path, how: str, batch: int | None, seconds: float, base:
 
 
 def verdict(chosen: Any, labels: Any, figures: dict[str, Any]) -> None:
-    """Prints the decisions, or how many are right."""
+    """Prints the decisions, or how many are right. One of -1 is none: all outputs are equal."""
     figures["decisions"] = chosen.tolist()
+    if (chosen < 0).any():
+        console.print(f"no decision for {int((chosen < 0).sum())} of {len(chosen)} inputs: all outputs are equal", markup=False)
     if labels is None:
-        shown_ones = ", ".join(map(str, chosen[:20])) + (", ..." if len(chosen) > 20 else "")
+        shown_ones = ", ".join("none" if one < 0 else str(one) for one in chosen[:20]) + (", ..." if len(chosen) > 20 else "")
         console.print(f"decisions: {shown_ones}", markup=False)
         return
     right = int((chosen == labels).sum())

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ from golden.network import Network
 from scripts.compare import CATEGORIES, Report, compare
 from scripts.simulate import Result, build, check_writable, run, write_whole
 
+Outputs = Sequence[npt.NDArray[np.integer]]
+Watch = Callable[[int, Outputs, Outputs], None]  # first input of a batch, outputs of all layers of the RTL and of the golden model
 STALLS = ("stall_a", "stall_b", "stall_weight", "stall_laggy", "stall_out")
 
 
@@ -44,7 +48,10 @@ class Job:
     build_seconds: float
 
 
-def execute(network: Network, spikes: npt.NDArray[np.integer], cfg: Config, latency: int, console: Console, what: str = "") -> Job:
+def execute(
+    network: Network, spikes: npt.NDArray[np.integer], cfg: Config, latency: int, console: Console, what: str = "",
+    watch: Watch | None = None,
+) -> Job:  # fmt: skip
     """Packs a network and its input, runs them in Verilator and compares everything with the golden model.
 
     Args:
@@ -54,6 +61,7 @@ def execute(network: Network, spikes: npt.NDArray[np.integer], cfg: Config, late
         latency: Of the memory in cycles.
         console: Where to report progress.
         what: The input in words.
+        watch: Gets the outputs of all layers.
 
     Raises:
         LoasError: The network does not fit the machine.
@@ -68,6 +76,8 @@ def execute(network: Network, spikes: npt.NDArray[np.integer], cfg: Config, late
     seconds = time.perf_counter() - begin
     result = simulate(program, cfg, image, network, len(spikes), latency, console)
     report = compare(result.memory, network, spikes, golden, cfg) if result.ok else None
+    if watch and report:
+        watch(0, report.outputs, golden)
     return Job(result, report, len(image), seconds)
 
 
@@ -82,7 +92,7 @@ def choose_batch(network: Network, spikes: npt.NDArray[np.integer], rows: int, c
 
 def execute_batches(
     network: Network, spikes: npt.NDArray[np.integer], rows: int, cfg: Config, latency: int, console: Console, batch: int | None = None,
-    workers: int = 2,
+    workers: int = 2, watch: Watch | None = None,
 ) -> Job:  # fmt: skip
     """Like :func:`execute`, for many inputs: an image for each batch of them, some simulations at a time.
 
@@ -95,6 +105,7 @@ def execute_batches(
         console: Where to report progress.
         batch: Inputs of an image, by default :func:`choose_batch`.
         workers: Simulations at a time.
+        watch: Gets the outputs of all layers of every batch, one batch at a time, in the order in which they end.
 
     Returns:
         All batches together: sums of cycles and counters, and the outputs of the last layer behind each other. If the machine
@@ -109,7 +120,7 @@ def execute_batches(
     batch = min(inputs, batch or (choose_batch(network, spikes, rows, cfg) if inputs > 1 else 1))
     firsts = range(0, inputs, batch)
     if len(firsts) == 1:
-        return execute(network, spikes, cfg, latency, console, f"{inputs} inputs")
+        return execute(network, spikes, cfg, latency, console, f"{inputs} inputs", watch)
     begin = time.perf_counter()
     size = len(write_image(network, spikes[: rows * batch], cfg))
     program = build(cfg, size, say=console.print)
@@ -125,11 +136,15 @@ def execute_batches(
         result = run(program, cfg, image, latency=latency)
         report = compare(result.memory, network, part, golden, cfg) if result.ok else None
         if report:
+            if watch:
+                with turn:
+                    watch(first, report.outputs, golden)
             report.first = [f"inputs {first} to {first + len(part) // rows - 1}: {text}" for text in report.first]
             report.outputs = report.outputs[-1:]
         return Job(replace(result, memory=b""), report, len(image), seconds)
 
     jobs: dict[int, Job] = {}
+    turn = Lock()
     pool = ThreadPoolExecutor(workers)
     try:
         with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} inputs"),

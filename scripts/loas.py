@@ -21,17 +21,19 @@ from golden import config as configs
 from golden.errors import LoasError
 from golden.image import read_image
 from golden.network import check_inputs, load_network, load_spikes
-from scripts.board_cli import fpga
+from scripts.board_cli import fpga, verdict
 from scripts.dump import dump_lines
 from scripts.evaluate.sweep import sweep_command
-from scripts.execute import execute_batches, facts, layer_table, prepare, write_json
+from scripts.execute import Outputs, execute_batches, facts, layer_table, prepare, write_json
+from scripts.importer.activity import REFERENCE, Rates
 from scripts.importer.data import machine_input
 from scripts.importer.diff import decisions, survey
-from scripts.importer.network import write_network
-from scripts.importer.options import data_options, import_options, labelled, load
+from scripts.importer.expect import Expectation
+from scripts.importer.network import Imported, write_network
+from scripts.importer.options import EXPECT, data_options, expectation, import_options, labelled, load
 from scripts.importer.prune import zero_fraction
 from scripts.pack import image_bytes, layer_facts, pack_folder, unpack_folder
-from scripts.simulate import LATENCY, SimulationError, check_writable
+from scripts.simulate import LATENCY, SimulationError
 
 console = Console(width=None if sys.stdout.isatty() else 160)
 
@@ -220,12 +222,16 @@ def _companion(network: Path) -> dict[str, Any] | None:
 @click.option("--batch", type=click.IntRange(min=1), help="Inputs packed into one image.  [default: what makes 16 MB]")
 @click.option("--jobs", type=click.IntRange(1, 256), default=2, show_default=True, help="Simulations at a time, of several batches.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, as JSON.")
+@EXPECT
 @data_options
 @import_options
 def run_command(
-    model: Path, name: str, laggy: bool | None, latency: int, batch: int | None, jobs: int, out: Path | None, **given: Any
-) -> None:
+    model: Path, name: str, laggy: bool | None, latency: int, batch: int | None, jobs: int, out: Path | None, expect: Path | None,
+    **given: Any,
+) -> None:  # fmt: skip
     """Runs data through MODEL (.nir or .npz) on the machine's RTL and compares every spike with the golden model.
+
+    Prints how much every layer fires; for .nir also in the float reference, and against what a toolkit recorded (--expect).
 
     \b
     Examples:
@@ -233,7 +239,7 @@ def run_command(
         --encoding direct
       loas run network.npz --data spikes.npz --config tiny
 
-    Exit code: 0 all equal, 1 a mismatch or an error of the machine, 2 bad input.
+    Exit code: 0 all equal, 1 a mismatch, an error of the machine, or a float reference that differs from --expect, 2 bad input.
     """
     begin = time.perf_counter()
     cfg = configs.load(name)
@@ -241,21 +247,35 @@ def run_command(
         cfg = cfg.override(LAGGY=int(laggy))
     if out:
         prepare(out)
-    imported, labels = None, None
+    imported, labels, expected, rates = None, None, None, Rates()
     data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
     if model.suffix == ".nir":
         imported = load(model, console, config=name, **given)
         x, labels = labelled(imported, data)
+        expected = expectation(imported, expect, data, len(x))
         spikes, network = machine_input(imported, x), imported.network
         rows = len(spikes) // len(x)
     else:
-        for text in (*said(given), *said({key: value for key, value in data.items() if key != "data"})):
+        for text in (*said(given), *said({key: value for key, value in data.items() if key != "data"}), *said({"expect": expect})):
             raise LoasError(f"{text} is not legal: {model} is no .nir file, which alone takes it")
         network, spikes = load_network(model), load_spikes(data["data"])
         check_inputs(network, spikes, f"{data['data']}: spikes")
         rows = network.input_shape()[1] or 1
+    found = survey(imported, x, watch=expected.hold if expected else None)[0] if imported else None
+    first_rows = network.rows(rows)[0]  # of an input, behind the first layer
+
+    def watch(first: int, rtl: Outputs, golden: Outputs) -> None:
+        images = len(golden[0]) // first_rows
+        host = [spikes[rows * first : rows * (first + images)]] if imported and imported.host else []
+        names = [layer.name for layer in [*(imported.host if imported else []), *network.layers]]
+        for computation, outputs in (("RTL", rtl), ("golden", golden)):
+            for place, out in zip(enumerate(names), [*host, *outputs], strict=False):
+                rates.count(place, computation, out, images)
+        if expected and len(rtl) == len(golden):
+            expected.machine("RTL", first, [*host, *rtl])
+
     try:
-        job = execute_batches(network, spikes, rows, cfg, latency, console, batch, jobs)
+        job = execute_batches(network, spikes, rows, cfg, latency, console, batch, jobs, watch)
     except SimulationError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(1)
@@ -266,58 +286,84 @@ def run_command(
     console.print(layer_table(network, report, cfg))
     figures = {**facts(network, job, cfg, latency, begin), "contract": imported.facts() if imported else None}
     console.print(f"{report.compared} spikes and values compared, {report.mismatches} mismatches; {job.result.cycles} cycles", markup=False)
+    if found:
+        figures["reference"] = {key: found.facts()[key] for key in ("agreement", "decided", "different_spikes")}
+        console.print(f"integers and float reference: {found.spike_fraction:.3%} of the spikes differ; {found.verdict}", markup=False)
+        for place, activities in found.rates.layers.items():
+            rates.add(place, REFERENCE, activities[REFERENCE])
+    _rates(rates, imported, len(spikes) // rows, figures)
+    agrees = _expected(expected, figures)
     if imported:
-        _verdict(decisions(imported.stages[-1], report.outputs[-1]), labels, figures)
+        verdict(decisions(imported.stages[-1], report.outputs[-1]), labels, figures)
     if out:
         write_json(out, figures)
-    if report.mismatches:
-        for text in report.first:
-            console.print("mismatch: " + text, markup=False)
+    for text in report.first if report.mismatches else []:
+        console.print("mismatch: " + text, markup=False)
+    if report.mismatches or not agrees:
         sys.exit(1)
 
 
-def _verdict(chosen: Any, labels: Any, figures: dict[str, Any]) -> None:
-    """Prints the decisions, or how many are right."""
-    figures["decisions"] = chosen.tolist()
-    if labels is None:
-        shown = ", ".join(map(str, chosen[:20])) + (", ..." if len(chosen) > 20 else "")
-        console.print(f"decisions: {shown}", markup=False)
-        return
-    right = int((chosen == labels).sum())
-    figures |= {"images": len(chosen), "correct": right, "accuracy": right / len(chosen)}
-    console.print(f"{right} of {len(chosen)} right, accuracy {right / len(chosen):.2%}", markup=False)
+def _rates(rates: Rates, imported: Imported | None, inputs: int, figures: dict[str, Any]) -> None:
+    """Prints how much every layer fires, and warns of those that hardly fire or hardly rest."""
+    figures["activity"], figures["warnings"] = rates.facts(), rates.warnings(imported.contract if imported else None, inputs)
+    console.print(rates.table())
+    for text in figures["warnings"]:
+        console.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _expected(expected: Expectation | None, figures: dict[str, Any]) -> bool:
+    """Prints where the network parts from a recording; False if the float reference does."""
+    if expected is None:
+        return True
+    figures["expect"] = expected.facts()
+    console.print(expected.table())
+    for text in expected.lines():
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return expected.agrees
 
 
 @main.command("diff")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here, as JSON.")
+@EXPECT
 @data_options
 @import_options
-def diff_command(model: Path, out: Path | None, **given: Any) -> None:
+def diff_command(model: Path, out: Path | None, expect: Path | None, **given: Any) -> None:
     """Says where MODEL's integers first differ from NIR's equations in float64, and how often. Needs no simulator.
 
+    Prints how much every layer fires in both, and where both part from what a toolkit recorded (--expect): a wrong contract is wrong
+    in both, and only a recording tells.
+
     \b
-    Example: loas diff model.nir --data x.npz --images 100 --dialect snntorch --T 25 --encoding spikes --bits 4
+    Examples:
+      loas diff model.nir --data x.npz --images 100 --dialect snntorch --T 25 --encoding spikes --bits 4
+      loas diff model.nir --data x.npz --expect recorded.npz --dialect norse --T 8 --encoding spikes
+
+    Exit code: 0, 1 if the float reference differs from --expect, 2 bad input.
     """
     data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
     if out:
-        check_writable(out)
+        prepare(out)
     imported = load(model, console, **given)
     x, labels = labelled(imported, data)
-    found, chosen = survey(imported, x)
+    expected = expectation(imported, expect, data, len(x))
+    found, chosen = survey(imported, x, watch=expected.hold if expected else None)
     console.print(found.table())
     first = found.first
     where = "nowhere" if first is None else f"in layer {first.name}"
     if first is not None and first.first is not None:
         row, n, t = first.first
         where += f", row {row}, neuron {n}, timestep {t}, where the reference is {first.margin:+.3g} from its threshold"
-    console.print(f"first difference: {where}; {found.spike_fraction:.3%} of the spikes differ; same decision for {found.agreement:.2%} of "
-                  f"{len(x)} inputs", markup=False)  # fmt: skip
+    console.print(f"first difference: {where}; {found.spike_fraction:.3%} of the spikes differ; {found.verdict}", markup=False)
     figures: dict[str, Any] = {**found.facts(), "contract": imported.facts()}
+    _rates(found.rates, imported, len(x), figures)
+    agrees = _expected(expected, figures)
     if labels is not None:
-        _verdict(chosen, labels, figures)
+        verdict(chosen, labels, figures)
     if out:
         write_json(out, figures)
+    if not agrees:
+        sys.exit(1)
 
 
 @main.command("prune")
@@ -343,7 +389,7 @@ def prune_command(model: Path, targets: tuple[float, ...], **given: Any) -> None
         x, labels = labelled(imported, data)
         found, chosen = survey(imported, x)
         right = "" if labels is None else f"{(chosen == labels).mean():.2%}"
-        table.add_row(f"{target:g}", f"{zero_fraction(imported):.2%}", f"{found.agreement:.2%}", f"{found.spike_fraction:.2%}", right)
+        table.add_row(f"{target:g}", f"{zero_fraction(imported):.2%}", found.agreed, f"{found.spike_fraction:.2%}", right)
     console.print(table)
 
 

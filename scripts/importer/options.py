@@ -21,6 +21,7 @@ from scripts.importer.contract import COMPARISONS, DECAYS, DIALECTS, ENCODINGS, 
 from scripts.importer.data import Samples, samples
 from scripts.importer.diff import compare
 from scripts.importer.errors import NirError
+from scripts.importer.expect import Expectation, read_expectation
 from scripts.importer.network import Imported, read_nir
 from scripts.importer.prune import SCOPES, masks, zero_fraction
 
@@ -53,6 +54,10 @@ QUANTISATION = (
     click.option("--prune-scope", type=click.Choice(SCOPES), default="layer", show_default=True,
                  help="In every layer, or in all together."),
 )
+EXPECT = click.option(
+    "--expect", type=PATH,
+    help="What the toolkit recorded: .npz of spikes (images, *shape, T) or outputs by the names of nodes or layers. Says where the network "
+    "first parts from it; exit code 1 if the float reference does.")  # fmt: skip
 DATA = (
     click.option("--data", type=PATH, required=True, help="IDX (also .gz), .npz, image (.png, .pgm, .jpg) or folder of images."),
     click.option("--data-array", help="Array of the .npz, e.g. x_test."),
@@ -74,6 +79,26 @@ def data_options(command: Command) -> Command:
     for option in reversed(DATA):
         command = option(command)
     return command
+
+
+def expectation(imported: Imported, path: Path | None, given: dict[str, Any], images: int) -> Expectation | None:
+    """What ``--expect`` names, if it was given; arrays of the same file that are data or labels are no recordings.
+
+    Args:
+        imported: The network.
+        path: The file.
+        given: The options of :func:`data_options`.
+        images: How many inputs there are.
+
+    Raises:
+        LoasError: It does not fit.
+    """
+    if path is None:
+        return None
+    skip = [given["data_array"] or "spikes"] if path.resolve() == given["data"].resolve() else []
+    if given["labels_array"] and path.resolve() == (given["labels"] or given["data"]).resolve():
+        skip.append(given["labels_array"])
+    return read_expectation(imported, path, images, skip)
 
 
 def _numbers(name: str, text: str | None, kind: Callable[[str], Any]) -> tuple[Any, ...] | None:
@@ -139,7 +164,7 @@ def load(model: Path, console: Console | None, *, config: str | None = None, **g
         taken = better(old, new)
         verdict = "taken" if taken else "not taken"
         note = (f"calibration on {len(x)} samples: spikes that differ {old.spike_fraction:.3%} by largest weights, "
-                f"{new.spike_fraction:.3%} calibrated; same decision {old.agreement:.2%}, {new.agreement:.2%}; {verdict}")  # fmt: skip
+                f"{new.spike_fraction:.3%} calibrated; same decision {old.agreed}, {new.agreed}; {verdict}")  # fmt: skip
         notes = [note for note in imported.notes if note.startswith("pruned")]
         imported = replace(trial, notes=trial.notes + notes) if taken else imported
         imported.notes.append(note)
