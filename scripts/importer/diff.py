@@ -141,9 +141,9 @@ def margins(stage: Stage, trace: reference.Trace) -> Floats:
     return windows(trace.margin[stage.neuron], stage.pool) if stage.pool else trace.margin[stage.node]
 
 
-def readout(graph: Graph, stage: Stage, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What a readout is after the last timestep, from the values (..., T) of its node: the membrane of an I, else the sum."""
-    return np.asarray(values[..., -1] if graph.nodes[stage.node].kind == "I" else values.sum(axis=-1))
+def readout(graph: Graph, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What a readout is after the last timestep, from the values (..., T) of the Output: the membrane of an I, else the sum."""
+    return np.asarray(values[..., -1] if reference.reads_membranes(graph) else values.sum(axis=-1))
 
 
 def choose(scores: npt.NDArray[np.number]) -> npt.NDArray[np.int64]:
@@ -178,7 +178,7 @@ def compare(imported: Imported, x: npt.NDArray[np.number]) -> tuple[Diff, list[n
     for stage, q, got in zip(imported.stages, imported.quantised, outputs, strict=True):
         want = layer_rows(stage, trace.values[stage.node])
         if stage.readout:
-            want = readout(imported.graph, stage, want)
+            want = readout(imported.graph, want)
         ours, theirs = decisions(stage, got), decisions(stage, want)
         decided, same = (ours >= 0) | (theirs >= 0), (ours >= 0) & (ours == theirs)
         diff.decided, diff.same = int(decided.sum()), int(same.sum())  # of the last layer in the end

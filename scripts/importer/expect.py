@@ -179,7 +179,7 @@ class Expectation:
                 stage = stages[r.stage]
                 margin = np.moveaxis(margins(stage, trace) if r.node == stage.node else trace.margin[r.node], 0, -1)
             elif not r.stepwise:
-                ours = readout(graph, stages[r.stage], ours)
+                ours = readout(graph, ours)
             self._compare(r, REFERENCE, start, ours, margin)
         self.machine(INTEGERS, start, outputs, trace)
 
@@ -204,14 +204,14 @@ class Expectation:
         found, values = r.held.setdefault(computation, Held()), r.values
         steps = ours.ndim == len(r.shape) + 2
         if r.stepwise and not steps:
-            values = readout(self.imported.graph, self.imported.stages[r.stage], values)
+            values = readout(self.imported.graph, values)
         part = values[start : start + len(ours)]
         if part.shape != ours.shape:  # of the neurons before a pool, while the machine keeps what is behind it
             pool = self.imported.stages[r.stage].pool
             assert pool is not None
             part = np.moveaxis(windows(np.moveaxis(part, -1, 1), pool), 1, -1)
         if r.node == self.imported.stages[-1].node:
-            scores = [v if not steps else v.sum(axis=-1) if r.spikes else readout(self.imported.graph, self.imported.stages[-1], v)
+            scores = [v if not steps else v.sum(axis=-1) if r.spikes else readout(self.imported.graph, v)
                       for v in (part, ours)]  # fmt: skip
             found.decide(*(choose(v.reshape(len(v), -1)) for v in scores))
         if not steps:
@@ -284,7 +284,9 @@ def _targets(imported: Imported) -> dict[str, list[tuple[str, str, int]]]:
         if stage.neuron is not None and stage.neuron != stage.node:
             know(stage.neuron, stage.neuron, f"{stage.name} before its pool", i)
     last = imported.stages[-1]
-    know(graph.only("Output").name, last.node, last.name, len(imported.stages) - 1)
+    end = graph.only("Output").name
+    for name in (end, *(graph.before[end] if last.readout and len(graph.before[end]) == 1 else ())):
+        know(name, last.node, last.name, len(imported.stages) - 1)
     return found
 
 

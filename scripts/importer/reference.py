@@ -98,6 +98,11 @@ def _neurons(graph: Graph, node: Node, contract: Contract, current: Floats) -> t
     return spikes, margin
 
 
+def reads_membranes(graph: Graph) -> bool:
+    """Every path into the Output comes from an I: its value is a membrane, which needs no more adding over time."""
+    return all(graph.nodes[source].kind == "I" for source in graph.before[graph.only("Output").name])
+
+
 def run(graph: Graph, contract: Contract, shapes: dict[str, Shape], x: npt.NDArray[np.number]) -> Trace:
     """Runs a graph.
 
@@ -127,12 +132,16 @@ def run(graph: Graph, contract: Contract, shapes: dict[str, Shape], x: npt.NDArr
     for key, node in graph.nodes.items():
         if node.kind == "Input":
             continue
-        value = np.sum([trace.values[source] for source in graph.before[key]], axis=0)
+        sources = [trace.values[source] for source in graph.before[key]]
+        if node.kind == "Output" and not reads_membranes(graph):
+            # of an I beside other paths the steps count, whose sum over time is its membrane at the end
+            kinds = [graph.nodes[source].kind for source in graph.before[key]]
+            sources = [np.diff(v, axis=0, prepend=0.0) if kind == "I" else v for kind, v in zip(kinds, sources, strict=True)]
+        value = np.sum(sources, axis=0)
         if node.kind in SPIKING:
             trace.values[key], trace.margin[key] = _neurons(graph, node, contract, value)
         elif node.kind == "I":
-            # the steps of the membrane, whose sum over time is the membrane at the end: so paths around it can be added to it
-            trace.values[key] = value * integrator_gain(graph, node, contract, value.shape[2:])
+            trace.values[key] = np.cumsum(value * integrator_gain(graph, node, contract, value.shape[2:]), axis=0)
         elif node.kind == "Output":
             trace.values[key] = value
         else:
