@@ -226,7 +226,7 @@ def _resolved(contract: Contract, graph: Graph) -> Contract:
     found: dict[str, str] = {}
     origin = dict(contract.origin)
     for name, reset in contract.resets.items():
-        ends, neurons, walk = set[str](), list[str](), [name] if name in graph.nodes else []
+        ends, neurons, walk = set[str](), list[str](), [name] if name in graph.nodes and graph.nodes[name].kind != "Input" else []
         while walk:
             node = graph.nodes[walk.pop()]
             if node.kind in (*NEURONS, "Threshold"):

@@ -272,11 +272,15 @@ def apply(graph: Graph, node: Node, value: Linear, shape: Shape) -> Linear:
 
 def _flatten(value: Linear, shape: Shape) -> Linear:
     """The value with other axes. Where (C, H, W) becomes (C, H * W), spikes and what is computed pixel by pixel is a map of one row."""
-    c, h, w = value.map
-    if shape == (c, h * w) and h > 1 and all(branch.pointwise for branch in value.branches):
-        branches = [replace(b, size=(b.size[0], 1, h * w), out=(1, h * w)) for b in value.branches]
-        return replace(value, shape=shape, map=(c, 1, h * w), branches=branches)
-    return replace(value, shape=shape)
+    return _one_row(replace(value, shape=shape)) if len(shape) == 2 else replace(value, shape=shape)
+
+
+def _one_row(value: Linear) -> Linear:
+    """A value (channels, length) as a map one pixel high, if it is one: its pixels stay where they are."""
+    (c, h, w), wanted = value.map, as_map(value.shape)
+    if h == 1 or wanted != (c, 1, h * w) or not all(branch.pointwise for branch in value.branches):
+        return value
+    return replace(value, map=wanted, branches=[replace(b, size=(b.size[0], 1, h * w), out=(1, h * w)) for b in value.branches])
 
 
 def add(graph: Graph, node: Node, values: list[Linear]) -> Linear:
@@ -287,7 +291,8 @@ def add(graph: Graph, node: Node, values: list[Linear]) -> Linear:
     """
     first = values[0]
     if any(value.map != first.map for value in values):
-        raise graph.fault(node.name, f"maps of {[value.map for value in values]} cannot be added: must be equal")
+        raise graph.fault(node.name, f"adds {first.shape} of maps {[value.map for value in values]}, whose pixels lie differently: cannot "
+                          "be imported; put a neuron before the sum")  # fmt: skip
     branches: list[Branch] = []
     for branch in (b for value in values for b in value.branches):
         for i, other in enumerate(branches):

@@ -185,8 +185,11 @@ def show(imported: Imported, console: Console) -> None:
         size += f", pool {stage.pool[0]} x {stage.pool[1]}" if stage.pool else ""
         kind = "readout" if stage.readout else f"{q.layer.leak}/256"
         table.add_row(stage.name, "host" if i < len(imported.host) else "machine", " ".join(stage.nodes), str(q.layer.k), str(q.layer.n),
-                      size, kind, " + ".join(b.source for b in stage.branches), str(q.rounding))  # fmt: skip
+                      size, kind, " + ".join(b.source for b in stage.branches), "yes" if q.rounding.facts() else "no")  # fmt: skip
     console.print(table)
+    for stage, q in zip(imported.stages, imported.quantised, strict=True):
+        if q.rounding.facts():
+            console.print(f"rounded in {stage.name}: {q.rounding}", markup=False, highlight=False)
     for note in imported.notes:
         console.print(note if note.startswith("warning: ") else f"note: {note}", markup=False, highlight=False)
 

@@ -149,9 +149,10 @@ def _leak_notes(graph: Graph, stage: Stage, leak: int, steps: int) -> list[str]:
 
 
 def _integer(values: Floats) -> npt.NDArray[np.bool_]:
-    """Integers but for the noise of float32."""
+    """Integers but for the noise of float32; only 0 itself is 0."""
     near = np.rint(values)
-    return np.abs(values - near) <= np.minimum(0.25, 2.0**-20 * np.maximum(1.0, np.abs(values)))
+    close = np.abs(values - near) <= np.minimum(0.25, 2.0**-20 * np.maximum(1.0, np.abs(values)))
+    return np.asarray(close & ((near != 0) | (values == 0)))
 
 
 def scales(reals: Reals, top: int, one: bool) -> Floats:
@@ -238,12 +239,11 @@ def quantise(
     leak = 0 if stage.readout else leak_of(graph, stage)
     notes = [] if stage.readout else _leak_notes(graph, stage, leak, contract.steps)
     maker = _Maker(graph, node, stage, contract, options, reals, leak)
-    scale = scales(reals, options.top, one) * (1.0 if clip is None else clip)
-    fixed = np.full(len(bias), UNKNOWN)
-    if bounded and not stage.readout:
-        fixed = maker.fixed()
-    layer, scale = maker.fit(scale, fixed, notes)
-    return Quantised(layer, np.ldexp(scale, reals.shift), maker.rounding(layer, scale, fixed, clip is not None), notes)
+    with np.errstate(over="ignore", invalid="ignore"):  # thresholds and biases may be far out of the range of their weights
+        scale = scales(reals, options.top, one) * (1.0 if clip is None else clip)
+        fixed = maker.fixed(weights, bias) if bounded and not stage.readout else np.full(len(bias), UNKNOWN)
+        layer, scale = maker.fit(scale, fixed, notes)
+        return Quantised(layer, np.ldexp(scale, reals.shift), maker.rounding(layer, scale, fixed, clip is not None), notes)
 
 
 def _reals(weights: Floats, bias: Floats, theta: Floats, one: bool) -> Reals:
@@ -271,28 +271,26 @@ class _Maker:
     def __init__(self, graph: Graph, node: str, stage: Stage, contract: Contract, options: Options, reals: Reals, leak: int) -> None:
         self.graph, self.node, self.stage, self.contract, self.options = graph, node, stage, contract, options
         self.reals, self.leak = reals, leak
-        reset = contract.reset_of(stage.neuron) if stage.neuron else None
-        remembers = not stage.readout and leak > 0  # the reset of a neuron without memory means nothing
-        self.soft = remembers and reset in ("subtract", "subtract-delayed")
-        self.late = remembers and reset in ("none", "subtract-delayed")
-        self.reset = reset
+        neuron = graph.nodes[stage.neuron] if stage.neuron else None
+        self.reset = contract.reset_of(neuron.name) if neuron and neuron.kind != "Threshold" else None
+        # where nothing is left of the membrane its reset means nothing, but a threshold is still taken off a step later
+        self.late = self.reset == "subtract-delayed" or (self.reset == "none" and leak > 0)
+        self.soft = self.reset == "subtract-delayed" or (self.reset == "subtract" and leak > 0)
 
-    def fixed(self) -> npt.NDArray[np.int64]:
+    def fixed(self, weights: Floats, bias: Floats) -> npt.NDArray[np.int64]:
         """(N,) NEVER where no input can make an output fire, ALWAYS where it fires at every step whatever comes."""
-        r, steps = self.reals, self.contract.steps
-        low, high = np.minimum(r.weights, 0).sum(axis=0) + r.bias, np.maximum(r.weights, 0).sum(axis=0) + r.bias
-        beta = self.stage.beta
-        with np.errstate(over="ignore", invalid="ignore"):
-            # before the first spike X adds up what the largest input leaves; where that is negative its first step is the highest
-            sums = np.where(beta == 1, float(steps), (1 - beta**steps) / np.where(beta == 1, 1.0, 1 - beta))
-            top = np.where(high > 0, high * sums, high)
-            never = top <= r.theta if self.contract.comparison == ">" else top < r.theta
-            # after a spike the membrane is not below 0, but for a subtraction after the leak and for no reset with theta below 0
-            always = low > r.theta if self.contract.comparison == ">" else low >= r.theta
-        if self.reset == "subtract-delayed" and self.leak > 0:
+        steps, beta, theta = self.contract.steps, self.stage.beta, self.stage.theta
+        low, high = np.minimum(weights, 0).sum(axis=0) + bias, np.maximum(weights, 0).sum(axis=0) + bias
+        # before the first spike X adds up what the largest input leaves; where that is negative its first step is the highest
+        sums = np.where(beta == 1, float(steps), (1 - beta**steps) / np.where(beta == 1, 1.0, 1 - beta))
+        top = np.where(high > 0, high * sums, high)
+        never = top <= theta if self.contract.comparison == ">" else top < theta
+        # after a spike the membrane is not below 0, but for a subtraction after the leak and for no reset with theta below 0
+        always = low > theta if self.contract.comparison == ">" else low >= theta
+        if self.reset == "subtract-delayed":
             always[:] = False
         elif self.reset == "none":
-            always &= r.theta >= 0
+            always &= theta >= 0
         return np.where(never, NEVER, np.where(always, ALWAYS, UNKNOWN))
 
     def layer(self, scale: Floats, constant: npt.NDArray[np.int64]) -> Layer:
@@ -321,15 +319,14 @@ class _Maker:
     def integers(self, scale: Floats) -> tuple[Floats, Floats, Floats]:
         """Weights, biases and thresholds as whole numbers of steps."""
         r, top = self.reals, self.options.top
-        with np.errstate(over="ignore", invalid="ignore"):
-            w, b, exact = np.clip(np.rint(r.weights / scale), -top, top), np.rint(r.bias / scale), r.theta / scale
-            theta = np.where(_integer(exact) & ((np.rint(exact) != 0) | (exact == 0)), np.rint(exact), exact)
-            if self.contract.comparison == ">":
-                theta = np.floor(theta) + 1
-            elif self.soft:
-                theta = np.rint(theta)
-            else:  # nothing between two whole numbers is a membrane: the next one above decides as the threshold does
-                theta = np.where(self.exact_sums(scale), np.ceil(theta), np.rint(theta))
+        w, b, exact = np.clip(np.rint(r.weights / scale), -top, top), np.rint(r.bias / scale), r.theta / scale
+        theta = np.where(_integer(exact), np.rint(exact), exact)
+        if self.contract.comparison == ">":
+            theta = np.floor(theta) + 1
+        elif self.soft:
+            theta = np.rint(theta)
+        else:  # nothing between two whole numbers is a membrane: the next one above decides as the threshold does
+            theta = np.where(self.exact_sums(scale), np.ceil(theta), np.rint(theta))
         return w, b, np.where((r.theta > 0) & (theta < 1), 1, theta)
 
     def fit(self, scale: Floats, fixed: npt.NDArray[np.int64], notes: list[str]) -> tuple[Layer, Floats]:
@@ -337,8 +334,7 @@ class _Maker:
         scale = scale.copy()
         constant = np.zeros(len(scale), np.int64)
         _, b, theta = self.integers(scale)
-        with np.errstate(invalid="ignore"):
-            wide = ~((np.abs(b) <= INT32_MOST) & (self.stage.readout | (np.abs(theta) <= INT32_MOST)))
+        wide = ~((np.abs(b) <= INT32_MOST) & (self.stage.readout | (np.abs(theta) <= INT32_MOST)))
         if wide.any() and not self.stage.readout:
             constant[wide] = fixed[wide]
             rest = np.flatnonzero(wide & (constant == UNKNOWN))
@@ -386,16 +382,15 @@ class _Maker:
         r, stage = self.reals, self.stage
         w, b, theta = (array.astype(np.float64) for array in (layer.weights, layer.bias, layer.threshold))
         same = ~((fixed != UNKNOWN) & ~layer.weights.any(axis=0) & r.weights.any(axis=0))  # not left out
-        with np.errstate(over="ignore", invalid="ignore"):
-            steps = np.abs(r.weights / scale - w)
-            peak = np.abs(r.weights).max(axis=0)
-            off_w = Off.of(np.where(steps > 1e-3, steps * scale, 0)[:, same], np.where(peak > 0, peak, 1)[same])
-            size = np.where(peak > 0, peak, 1) if stage.readout else np.where(r.theta != 0, np.abs(r.theta), np.where(peak > 0, peak, 1))
-            off_b = Off.of(np.where(_integer(r.bias / scale), 0, np.abs(r.bias - b * scale))[same], size[same])
-            exact = r.theta / scale
-            free = stage.readout | (self.exact_sums(scale) & (not self.soft)) | _integer(exact)
-            meant = np.floor(exact) if self.contract.comparison == ">" else theta  # v > theta is v >= theta + 1
-            off_theta = Off.of(np.where(free, 0, np.abs(r.theta - meant * scale))[same], size[same])
+        steps = np.abs(r.weights / scale - w)
+        peak = np.abs(r.weights).max(axis=0)
+        off_w = Off.of(np.where(steps > 1e-3, steps * scale, 0)[:, same], np.where(peak > 0, peak, 1)[same])
+        size = np.where(peak > 0, peak, 1) if stage.readout else np.where(r.theta != 0, np.abs(r.theta), np.where(peak > 0, peak, 1))
+        off_b = Off.of(np.where(_integer(r.bias / scale), 0, np.abs(r.bias - b * scale))[same], size[same])
+        exact = r.theta / scale
+        free = stage.readout | (self.exact_sums(scale) & (not self.soft)) | _integer(exact)
+        meant = np.floor(exact) if self.contract.comparison == ">" else theta  # v > theta is v >= theta + 1
+        off_theta = Off.of(np.where(free, 0, np.abs(r.theta - meant * scale))[same], size[same])
         leak = 0.0 if stage.readout else float((256 * stage.beta - layer.leak)[np.argmax(np.abs(256 * stage.beta - layer.leak))])
         return Rounding(off_w, off_b, off_theta, leak if abs(leak) > 1e-3 else 0.0, clipped)
 

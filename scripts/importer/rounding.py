@@ -28,6 +28,10 @@ class Off:
         return Off(int((off != 0).sum()), float((off / size).max(initial=0.0)))
 
 
+    def __str__(self) -> str:
+        return f"{self.largest:.2%}" if self.largest >= 1e-4 else f"{self.largest:.2g} of it"
+
+
 @dataclass(frozen=True)
 class Rounding:
     """What was rounded in a layer.
@@ -52,9 +56,9 @@ class Rounding:
         return facts | ({"leak": self.leak} if self.leak else {})
 
     def __str__(self) -> str:
-        kinds = {"weights": self.weights, "bias": self.bias, "threshold": self.threshold}
-        words = [f"{key} {off.largest:{'.2g' if off.largest < 1e-4 else '.2%'}}" for key, off in kinds.items() if off.count]
-        words += [f"leak {self.leak:+.2g}/256"] if self.leak else []
+        kinds = {"weights": self.weights, "biases": self.bias, "thresholds": self.threshold}
+        words = [f"{off.count} {key} by up to {off}" for key, off in kinds.items() if off.count]
+        words += [f"leak by {-self.leak:+.2g} / 256"] if self.leak else []
         return ", ".join(words) or "no"
 
 
