@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from golden.bounds import check_layer
 from golden.config import Config
+from golden.foreign import NPZ, identify, refuse_foreign
 from golden.layer import Branch, Conv, Layer, NetworkError, as_integers, as_spikes, images_in, rows_out, run_layers, sources
 
 FORMAT = "loas-network"
@@ -196,27 +197,37 @@ def load_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     Raises:
         NetworkError: The file cannot be read or is damaged.
     """
+    where = f"{path}: cannot be read as an .npz file"
+    kind = identify(path)
+    if kind and kind.what != NPZ:
+        raise NetworkError(f"{where}: is {kind.what}: {kind.data}")
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    key = ""
     try:
         with path.open("rb") as stream:
-            data = np.load(stream, allow_pickle=False)
-            if not isinstance(data, np.lib.npyio.NpzFile):
-                raise NetworkError(f"{path}: cannot be read as an .npz file: holds a single array")
-            with data:
-                return {key: data[key] for key in data.files}
+            if kind is None:
+                raise NetworkError(f"{where}: begins with {stream.read(4).hex(' ')}: must be a zip archive of arrays")
+            with np.load(stream, allow_pickle=False) as data:
+                for key in data.files:
+                    arrays[key] = data[key]
+        return arrays
     except NetworkError:
         raise
     except OSError as err:
-        raise NetworkError(f"{path}: cannot be read as an .npz file: {err.strerror or err}") from err
+        raise NetworkError(f"{where}: {err.strerror or err}") from err
     except Exception as err:  # numpy and zipfile raise whatever they meet in a damaged file
-        raise NetworkError(f"{path}: cannot be read as an .npz file: {err or type(err).__name__}") from err
+        if "allow_pickle" in str(err):  # numpy's text advises to load it without this safety
+            raise NetworkError(f"{where}: field {key!r} holds Python objects, which are never loaded: must be numbers or text") from err
+        raise NetworkError(f"{where}: {err or type(err).__name__}") from err
 
 
 def load_network(path: Path) -> Network:
     """Reads an exchange file.
 
     Raises:
-        NetworkError: Damaged file, missing field, or a value that is not legal; names file and field.
+        LoasError: Damaged file, another kind of file, missing field, or a value that is not legal; names file and field.
     """
+    refuse_foreign(path)
     data = load_npz(path)
 
     def get(key: str) -> npt.NDArray[Any]:

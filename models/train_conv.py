@@ -35,6 +35,7 @@ from torch.nn import functional as F
 from golden.bounds import check_layer
 from golden.config import load
 from golden.layer import Layer, layer_fast, work
+from golden.network import load_npz
 from models.conv_integers import encode, machine_cost, recover
 from models.training import (
     DT,
@@ -364,8 +365,8 @@ def load_data(recipe: Recipe, mnist: Path, validate: bool) -> tuple[np.ndarray, 
         train, test, split = digits_split(data.target, validate)
         images = data.images.astype(np.int64)
         return images[train], data.target[train], images[test], data.target[test], split
-    with np.load(mnist) as file:
-        x, y, test_x, test_y = (file[key] for key in ("x_train", "y_train", "x_test", "y_test"))
+    file = load_npz(mnist)
+    x, y, test_x, test_y = (file[key] for key in ("x_train", "y_train", "x_test", "y_test"))
     split = {
         "dataset": "MNIST",
         "test": "the 10000 test images, in order",

@@ -28,7 +28,7 @@ from golden.config import Config, load
 from golden.errors import LoasError
 from golden.image import write_image
 from golden.layer import Layer, work
-from golden.network import Network
+from golden.network import Network, load_npz
 from golden.synthetic import random_spikes
 from scripts.compare import CATEGORIES, compare
 from scripts.demo import digits
@@ -203,9 +203,9 @@ def trace_cases(rng: np.random.Generator, folder: Path, rows: int) -> Iterator[C
         path = folder / f"{network}_cifar10_t4.npz"
         if not path.exists():
             continue
-        with np.load(path) as data:
-            shapes = {key[:-6]: tuple(map(int, data[key])) for key in data.files if key.endswith(".shape")}
-            maps = {key: np.unpackbits(data[f"{key}.bits"], count=int(np.prod(shapes[key]))).reshape(shapes[key]) for key in shapes}
+        data = load_npz(path)
+        shapes = {key[:-6]: tuple(map(int, value)) for key, value in data.items() if key.endswith(".shape")}
+        maps = {key: np.unpackbits(data[f"{key}.bits"], count=int(np.prod(shapes[key]))).reshape(shapes[key]) for key in shapes}
         names = [key for key in maps if maps[key].ndim == 4]
         for name, after in zip(names, [*names[1:], names[-1]], strict=True):
             spikes = windows(maps[name])

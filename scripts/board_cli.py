@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from golden.errors import LoasError
+from golden.foreign import refuse_foreign
 from golden.network import check_inputs, load_network, load_spikes
 from host.device import HUNG, Device, demand, summary
 from host.errors import BoardError, RefusedError
@@ -295,6 +296,7 @@ def run_command(target: Path, how: str, batch: int | None, seconds: float, base:
         prepare(out)
     data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
     port = {key: given.pop(key) for key in ("port", "baud", "timeout", "attempts", "name", "bitstream")}
+    refuse_foreign(target)
     refuse_unused(target, given)
     with opened(**port) as device:
         imported, labels = None, None

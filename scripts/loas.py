@@ -19,6 +19,7 @@ from rich.table import Table
 
 from golden import config as configs
 from golden.errors import LoasError
+from golden.foreign import refuse_foreign
 from golden.image import read_image
 from golden.network import check_inputs, load_network, load_spikes
 from scripts.board_cli import fpga, verdict
@@ -165,6 +166,7 @@ def pack(network: Path, spikes: Path, folder: Path, name: str, data_array: str |
                     ready = given_spikes
             inputs = ready if ready is not None else machine_input(imported, samples(imported, spikes, data_array))
         else:
+            refuse_foreign(network)
             if said(given):
                 raise LoasError(f"{said(given)[0]} is not legal: {network} is no .nir file, which alone needs it")
             net = load_network(network)
@@ -256,6 +258,7 @@ def run_command(
         spikes, network = machine_input(imported, x), imported.network
         rows = len(spikes) // len(x)
     else:
+        refuse_foreign(model)
         for text in (*said(given), *said({key: value for key, value in data.items() if key != "data"}), *said({"expect": expect})):
             raise LoasError(f"{text} is not legal: {model} is no .nir file, which alone takes it")
         network, spikes = load_network(model), load_spikes(data["data"])
@@ -385,7 +388,7 @@ def prune_command(model: Path, targets: tuple[float, ...], **given: Any) -> None
     for column in ("target", "zero weights", "decisions as float", "spikes that differ", "right"):
         table.add_column(column, justify="right")
     for target in targets or (0.0, 0.5, 0.7, 0.8, 0.9, 0.95):
-        imported = load(model, None, **{**given, "prune": target})
+        imported = load(model, None, pruned_by="--target", **{**given, "prune": target})
         x, labels = labelled(imported, data)
         found, chosen = survey(imported, x)
         right = "" if labels is None else f"{(chosen == labels).mean():.2%}"

@@ -252,6 +252,12 @@ def test_import_writes_nothing_when_it_fails(files: Path) -> None:
     assert sorted(files.iterdir()) == before
 
 
+@pytest.mark.parametrize("target", ["1.5", "-0.1", "1", "nan"])
+def test_prune_names_the_option_that_was_given(files: Path, target: str) -> None:
+    arguments = (files / "net.nir", "--data", files / "x.npz", *CONTRACT, "--target", "0.5", "--target", target)
+    refused(run("prune", *arguments), f"error: --target {float(target):g} is not legal: must be a fraction, 0 to below 1")
+
+
 def test_data_that_do_not_fit(files: Path) -> None:
     (files / "bad").write_bytes(b"hello")
     (files / "cut").write_bytes(b"\0\0\x08\x02\0\0\0\x02\0\0\0\x04" + bytes(7))

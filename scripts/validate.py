@@ -25,7 +25,7 @@ from golden.config import Config, load
 from golden.errors import LoasError
 from golden.image import parse_layout, read_perf, write_image
 from golden.layer import Layer, sources
-from golden.network import Network
+from golden.network import Network, load_npz
 from golden.rivals import MACHINES, Cost, Work, energy, estimate
 from golden.rivals.loas import sequence
 from scripts import simulate
@@ -94,7 +94,7 @@ def trained(name: str, cfg: Config) -> Iterator[Job]:
         path = DATA / "mnist.npz"
         if not path.exists():
             raise LoasError(f"{path}: is not there: {name} needs its images to be compared")
-        pixels = np.load(path)["x_test"][: IMAGES[name]].astype(np.int64)
+        pixels = load_npz(path)["x_test"][: IMAGES[name]].astype(np.int64)
     else:
         pixels = digits(imported, IMAGES[name])[0]
     net = imported.network

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from golden.foreign import HDF5, identify
 from scripts.importer.errors import NirError
 
 Floats = npt.NDArray[np.float64]
@@ -245,6 +246,9 @@ _READ = """
 import sys, h5py
 from nir.serialization import hdf2dict
 with h5py.File(sys.argv[1], "r") as file:
+    if "node" not in file:
+        there = ", ".join(list(file)[:4]) or "nothing"
+        sys.exit(f"is an HDF5 file without the group 'node' of NIR: it holds {there}: export the network to NIR (docs/bring-your-own.md)")
     hdf2dict(file["node"])
 """
 
@@ -285,6 +289,9 @@ def read(path: Path) -> Graph:
             pass
     except OSError as err:
         raise NirError(f"{path}: cannot be read: {err.strerror}") from err
+    kind = identify(path)
+    if kind and kind.what != HDF5:
+        raise NirError(f"{path}: cannot be read as a NIR file: is {kind.what}: {kind.model or 'let its name end with .npz'}")
     _probe(path)
     try:
         with h5py.File(path, "r") as file:

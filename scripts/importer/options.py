@@ -16,6 +16,7 @@ from rich.table import Table
 
 from golden import config as configs
 from golden.errors import LoasError
+from golden.foreign import identify
 from scripts.importer.calibrate import better, clips
 from scripts.importer.contract import COMPARISONS, DECAYS, DIALECTS, ENCODINGS, GAINS, LIF_GAINS, RESETS, T_MAX
 from scripts.importer.data import Samples, samples
@@ -123,20 +124,23 @@ def _resets(given: tuple[str, ...]) -> dict[str, Any]:
     return {"reset": every[0] if every else None, "resets": single or None}
 
 
-def load(model: Path, console: Console | None, *, config: str | None = None, **given: Any) -> Imported:
+def load(model: Path, console: Console | None, *, config: str | None = None, pruned_by: str = "--prune", **given: Any) -> Imported:
     """Reads a NIR file after the options of the command line.
 
     Args:
         model: The file.
         console: Where to report what calibration and pruning did; None: nowhere.
         config: Configuration whose widths must do.
+        pruned_by: The option that says how much to prune, for messages.
         given: All options of :func:`import_options`.
 
     Raises:
         NirError: Anything that is not legal or not said.
     """
     if model.suffix != ".nir":
-        raise NirError(f"{model}: is no .nir file: must be a network in NIR")
+        kind = identify(model)
+        about = f": is {kind.what}: {kind.model}" if kind and kind.model else ""
+        raise NirError(f"{model}: is no .nir file: must be a network in NIR{about}")
     names = ("T", "dt", "comparison", "decay", "lif_gain", "if_gain", "encoding", "pixel_scale", "dialect")
     options = {key: given[key] for key in names}
     options |= _resets(given["reset"])
@@ -152,7 +156,7 @@ def load(model: Path, console: Console | None, *, config: str | None = None, **g
     imported = read()
     mask = None
     if given["prune"] is not None:
-        mask = masks(imported, given["prune"], given["prune_scope"])
+        mask = masks(imported, given["prune"], given["prune_scope"], pruned_by)
         before = zero_fraction(imported)
         imported = read(mask=mask)
         imported.notes.append(f"pruned ({given['prune_scope']}) to {zero_fraction(imported):.2%} zero weights, {before:.2%} before")

@@ -15,7 +15,7 @@ from scripts.importer.stages import Stage
 SCOPES = ("layer", "global")
 
 
-def masks(imported: Imported, target: float, scope: str = "layer") -> Mask:
+def masks(imported: Imported, target: float, scope: str = "layer", option: str = "--prune") -> Mask:
     """The weights of the machine's layers that stay.
 
     Args:
@@ -23,12 +23,13 @@ def masks(imported: Imported, target: float, scope: str = "layer") -> Mask:
         target: Fraction of the weights that shall be zero, 0 to below 1. Zeros that are there count.
         scope: ``layer``: this fraction in every layer. ``global``: of all weights together, each layer's divided by its root mean
             square first.
+        option: That gave the target, for messages.
 
     Raises:
         NirError: The target is not legal.
     """
     if not 0 <= target < 1:
-        raise NirError(f"--prune {target:g} is not legal: must be a fraction, 0 to below 1")
+        raise NirError(f"{option} {target:g} is not legal: must be a fraction, 0 to below 1")
     size: dict[int, npt.NDArray[np.float64]] = {}
     for i, stage in enumerate(imported.stages):
         if i >= len(imported.host) and not stage.max_pool:
