@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from scripts.importer.sidecar import FIELDS
 from scripts.loas import main
 from scripts.nir_import import NirError, import_graph, load_sidecar, read_nir
 
+MODELS = Path(__file__).resolve().parents[1] / "models"
 SIDE: dict[str, Any] = {
     "format": "loas-nir-sidecar", "version": 1, "name": "net", "T": 4, "dt": 1.0, "reset": "hard", "comparison": ">=",
     "weight_bits": 8,
@@ -143,6 +145,47 @@ def test_bad_sidecar_layers(tmp_path: Path, field: str, value: Any) -> None:
     path.write_text(json.dumps(side))
     with pytest.raises(NirError, match=rf"net.json: layers\[1\].{field} = .* is not legal"):
         load_sidecar(path)
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "hint"),
+    [
+        ("", "comparision", "is comparison meant? must be one of format, version, "), ("", "Dialect", "is dialect meant? "),
+        ("", "if-gain", "is if_gain meant? "), ("", "weight_bit", "is weight_bits meant? "), ("", "timesteps", "must be one of "),
+        ("", "t", "is T meant? "), ("", "encoding", "belongs into input; "), ("", "thresholds", "belongs into input; "),
+        ("", "neuron", "belongs into layers[i]; "), ("input", "threshold", "is thresholds meant? must be one of encoding, "),
+        ("input", "pixel-scale", "is pixel_scale meant? "), ("input", "pixel_scal", "is pixel_scale meant? "),
+        ("input", "dt", "belongs to the top; "), ("layers[1]", "drop_onc", "is drop_once meant? must be one of name, affine, "),
+        ("layers[1]", "Leak", "is leak meant? "), ("layers[1]", "weight_bits", "belongs to the top; "),
+    ],
+)  # fmt: skip
+def test_keys_that_mean_nothing(tmp_path: Path, where: str, key: str, hint: str) -> None:
+    """A rule with a typing error would be missing in silence."""
+    side = copy.deepcopy(SIDE)
+    side["input"] = {"encoding": "direct", "comment": ["a reader's"]}
+    {"": side, "input": side["input"], "layers[1]": side["layers"][1]}[where][key] = 1
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(side))
+    with pytest.raises(NirError) as found:
+        load_sidecar(path)
+    assert str(found.value).startswith(f"{path}: {where + '.' if where else ''}{key} is not legal: {hint}"), found.value
+    if hint == "must be one of ":
+        assert "meant" not in str(found.value)
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*/*.nir")), ids=lambda path: path.stem)
+def test_sidecars_of_the_models_here(path: Path) -> None:
+    """Those with a sidecar load it; each key of the tables is described in docs/import.md."""
+    if path.with_suffix(".json").exists():
+        assert load_sidecar(path.with_suffix(".json"))["name"] == path.stem
+    else:
+        assert path.parent.name == "conformance"
+
+
+def test_all_keys_are_described() -> None:
+    page = (MODELS.parent / "docs" / "import.md").read_text(encoding="utf-8")
+    page = page[page.index("### Sidecar") : page.index("## Nodes")]
+    assert not [key for keys in FIELDS.values() for key in keys if f"`{key}`" not in page]
 
 
 def test_sidecar_and_graph_must_match() -> None:

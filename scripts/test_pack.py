@@ -104,7 +104,7 @@ def test_bad_input_leaves_nothing(files: Path) -> None:
     np.savez(files / "wrong.npz", spikes=np.full((3, 40, 4), 2))
     for arguments, message in [
         (("nosuch.npz", "in.npz", "--config", "tiny"), "nosuch.npz: cannot be read"),
-        (("in.npz", "in.npz", "--config", "tiny"), "in.npz: cannot be read as a network: is an .npz file: its arrays (spikes) are no network"),
+        (("in.npz", "in.npz", "--config", "tiny"), "in.npz: cannot be read as a network: is an .npz file"),
         (("net.npz", "wrong.npz", "--config", "tiny"), "wrong.npz: spikes[0, 0, 0] = 2 is not legal: must be 0 or 1"),
         (("net.npz", "in.npz", "--config", "big"), "configuration 'big' does not exist: must be one of paper, tiny"),
         (("net.npz", "in.npz", "--config", "tiny", "--width", "24"), "word width = 24 is not legal"),

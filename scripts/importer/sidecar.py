@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,16 @@ from scripts.importer.errors import NirError
 from scripts.importer.graph import Graph
 from scripts.importer.stages import Stage
 
-LAYER_FIELDS = ("name", "affine", "neuron", "runs_on", "kind", "scale", "leak", "drop_once", "k", "n", "pool", "input_shape",
-                "neuron_shape", "output_shape")  # fmt: skip
+# all keys that are legal, by the object that has them; those after the first line are for readers, and nothing here looks at them
+FIELDS: dict[str, tuple[str, ...]] = {
+    "": ("format", "version", "name", "T", "dt", "reset", "comparison", "decay", "lif_gain", "if_gain", "dialect", "weight_bits",
+         "network_sha256", "input", "layers",
+         "network", "readout", "quantisation", "split", "expected", "training", "comment"),
+    "input": ("encoding", "thresholds", "pixel_scale",
+              "runs_on", "pixel_min", "pixel_max", "shape", "order", "nodes", "comment"),
+    "layers[i]": ("name", "affine", "neuron", "runs_on", "kind", "scale", "leak", "drop_once", "k", "n",
+                  "pool", "input_shape", "neuron_shape", "output_shape", "comment"),
+}  # fmt: skip
 
 
 def load_sidecar(path: Path) -> dict[str, Any]:
@@ -49,9 +58,34 @@ def load_sidecar(path: Path) -> dict[str, Any]:
             raise NirError(f"{path}: {field} = {side[field]!r} is not legal: must be a text")
     if not isinstance(side.get("input", {}), dict):
         raise NirError(f"{path}: input = {side['input']!r} is not legal: must be an object with the encoding")
+    _check_keys(path, side, "")
+    _check_keys(path, side.get("input", {}), "input")
     if "layers" in side:
         _check_layers(path, side["layers"])
     return side
+
+
+def _check_keys(path: Path, found: dict[str, Any], kind: str, where: str = "") -> None:
+    """Refuses keys that mean nothing: a rule with a typing error would else be missing in silence.
+
+    Args:
+        path: The sidecar.
+        found: An object of it.
+        kind: Which, a key of :data:`FIELDS`.
+        where: Its place, for messages; by default its kind.
+    """
+    where, known = where or kind, FIELDS[kind]
+    for key in found:
+        if key in known:
+            continue
+        elsewhere = [other for other, keys in FIELDS.items() if key in keys]
+        lower = {name.lower(): name for name in known}
+        near = difflib.get_close_matches(key.lower().replace("-", "_"), lower, 1)
+        if elsewhere:
+            hint = f"belongs {'into ' + elsewhere[0] if elsewhere[0] else 'to the top'}; "
+        else:
+            hint = f"is {lower[near[0]]} meant? " if near else ""
+        raise NirError(f"{path}: {where + '.' if where else ''}{key} is not legal: {hint}must be one of {', '.join(known)}")
 
 
 def _check_layers(path: Path, entries: Any) -> None:
@@ -59,6 +93,7 @@ def _check_layers(path: Path, entries: Any) -> None:
         raise NirError(f"{path}: layers = {entries!r} is not legal: must be a list of objects, one for each layer")
     choices = {"kind": ("spiking", "readout"), "scale": ("output", "layer"), "runs_on": ("host", "machine")}
     for i, entry in enumerate(entries):
+        _check_keys(path, entry, "layers[i]", f"layers[{i}]")
         for field in ("name", "affine"):
             if not isinstance(entry.get(field), str):
                 raise NirError(f"{path}: layers[{i}].{field} = {entry.get(field)!r} is not legal: must be a name")
@@ -74,9 +109,6 @@ def _check_layers(path: Path, entries: Any) -> None:
                 raise NirError(f"{path}: layers[{i}].{field} = {entry[field]!r} is not legal: must be an integer")
         if type(entry.get("drop_once", False)) is not bool:
             raise NirError(f"{path}: layers[{i}].drop_once = {entry['drop_once']!r} is not legal: must be true or false")
-        for field in entry:
-            if field not in LAYER_FIELDS:
-                raise NirError(f"{path}: layers[{i}].{field} is not legal: must be one of {', '.join(LAYER_FIELDS)}")
 
 
 def match(graph: Graph, side: dict[str, Any], stages: list[Stage]) -> None:
