@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,47 @@ def test_networks_that_cannot_be_mapped(name: str) -> None:
     g, message = GRAPHS[name]
     with pytest.raises(NirError, match="^f: .*" + message):
         import_graph(g, {}, "f", "net", **RULES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "recipe"),
+    [
+        ("BatchNorm2d", r"into the Conv2d before it: with s = gamma / sqrt\(var \+ eps\), weight \* s and \(bias - mean\) \* s"),
+        ("torch.nn.BatchNorm2d", "fold it into the Conv2d before it"), ("BatchNorm1d", "fold it into the Affine or Conv1d before it"),
+        ("MaxPool2d", "is an OR: write a SumPool2d of the same kernel, stride and padding, and behind it a Threshold of 0.5"),
+        ("MaxPool1d", "is an OR"), ("Dropout", "must be one of Input, Output, Affine"),
+    ],
+)  # fmt: skip
+def test_nodes_that_nir_does_not_have(files: Path, kind: str, recipe: str) -> None:
+    """Some exporters write them: the error says what to write instead."""
+    nir.write(files / "odd.nir", Clean(graph((1, 8, 8), conv(4, 1), pool("SumPool2d"), fire(), flatten(), affine(2, 36))))
+    with h5py.File(files / "odd.nir", "a") as file:
+        del file["node/nodes/n1/type"]
+        file["node/nodes/n1/type"] = kind
+    with pytest.raises(NirError, match=rf"odd.nir: node 'n1': is a {kind}: cannot be imported: .*{recipe}"):
+        read_nir(files / "odd.nir", alone=True, **RULES)
+
+
+def test_the_recipe_of_a_batch_norm() -> None:
+    """The lines in docs/import.md, against a batch norm behind a convolution."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "import.md").read_text(encoding="utf-8")
+    recipe = re.search(r"```python\n(s = .*?)```", page, re.DOTALL)
+    assert recipe
+    rng = np.random.default_rng(1)
+    gamma, beta, mean, bias = rng.normal(size=(4, 3))
+    weight, var, eps, x = rng.normal(size=(3, 2, 3, 3)), rng.uniform(0.1, 2, 3), 1e-5, rng.normal(size=(2, 3, 3))
+    wanted = ((weight * x).sum(axis=(1, 2, 3)) + bias - mean) / np.sqrt(var + eps) * gamma + beta
+    names = {"np": np, "gamma": gamma, "beta": beta, "mean": mean, "var": var, "eps": eps, "weight": weight, "bias": bias}
+    exec(recipe[1], names)
+    assert np.allclose((names["weight"] * x).sum(axis=(1, 2, 3)) + names["bias"], wanted)
+
+
+@pytest.mark.parametrize("comparison", [">=", ">"])
+def test_the_recipe_of_max_pooling(comparison: str) -> None:
+    """A SumPool2d and a Threshold of 0.5 become the pool of the layer before them."""
+    g = graph((1, 8, 8), conv(4, 1), fire(), pool("SumPool2d"), threshold(0.5), flatten(), affine(2, 36))
+    layers = import_graph(g, {}, "f", "net", **{**RULES, "comparison": comparison}).network.layers
+    assert [layer.pool for layer in layers] == [(2, 2), None]
 
 
 @pytest.mark.parametrize("field", ["T", "dt", "reset", "comparison", "encoding"])

@@ -221,7 +221,15 @@ def input_shape(graph: Graph, given: Shape | None = None) -> Shape:
 
 KNOWN = ("Input", "Output", "Affine", "Linear", "Scale", "Conv1d", "Conv2d", "SumPool2d", "AvgPool2d", "Flatten", "IF", "LIF",
          "CubaLIF", "Threshold", "I")  # fmt: skip
+NORM = ("fold it into the {layer} before it: with s = gamma / sqrt(var + eps), weight * s and (bias - mean) * s + beta (docs/import.md, "
+        "Batch norm and max pooling)")  # fmt: skip
+POOL = ("max pooling of spikes is an OR: write a SumPool2d of the same kernel, stride and padding, and behind it a Threshold of 0.5 "
+        "(docs/import.md, Batch norm and max pooling)")  # fmt: skip
 REFUSED = {
+    "BatchNorm1d": NORM.format(layer="Affine or Conv1d"),
+    "BatchNorm2d": NORM.format(layer="Conv2d"),
+    "MaxPool1d": POOL,
+    "MaxPool2d": POOL,
     "Delay": "spikes cannot wait between layers",
     "LI": "its membrane leaks, and a readout of the machine is a plain sum over time",
     "CubaLI": "its membrane leaks, and a readout of the machine is a plain sum over time",
@@ -258,7 +266,7 @@ def _along(graph: Graph, given: Shape | None, batch: bool) -> dict[str, Shape]:
     found: dict[str, Shape] = {}
     for name, node in graph.nodes.items():
         if node.kind not in KNOWN:
-            why = REFUSED.get(node.kind, f"must be one of {', '.join(KNOWN)}")
+            why = REFUSED.get(node.kind.split(".")[-1], f"must be one of {', '.join(KNOWN)}")
             raise graph.fault(name, f"is a {node.kind}: cannot be imported: {why}")
         if node.kind == "Input":
             found[name] = input_shape(graph, given)
