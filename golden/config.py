@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from golden import toml
 from golden.errors import LoasError
 
 SPEC_DIR = Path(__file__).resolve().parent.parent / "spec"
@@ -267,10 +267,10 @@ def load_all(path: Path = CONFIG_FILE) -> dict[str, Config]:
     """
     shown = f"{path.parent.name}/{path.name}"
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = toml.read(path)
     except OSError as err:
         raise ConfigError(f"{shown}: cannot be read: {err.strerror}") from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+    except ValueError as err:
         raise ConfigError(f"{shown}: is not a TOML file: {err}") from err
     configs: dict[str, Config] = {}
     for name, fields in data.items():

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import bisect
 import functools
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from golden import fiber
+from golden import fiber, toml
 from golden.config import SPEC_DIR, Config
 from golden.fiber import align
 from golden.layer import Conv, Layer, NetworkError, sources
@@ -23,7 +22,7 @@ from golden.record import ImageError, sealed_words
 
 @functools.cache
 def _spec(name: str) -> dict[str, Any]:
-    return tomllib.loads((SPEC_DIR / name).read_text(encoding="utf-8"))
+    return toml.read(SPEC_DIR / name)
 
 
 _IMAGE = _spec("image.toml")

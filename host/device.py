@@ -7,13 +7,13 @@ from __future__ import annotations
 import dataclasses
 import struct
 import time
-import tomllib
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from golden import config as configs
+from golden import toml
 from golden.config import SPEC_DIR, Config
 from golden.image import ImageError, parse_layout
 from golden.layout import HEADER, HEADER_BYTES, MAGIC, VERSION, Layout
@@ -21,7 +21,7 @@ from host.bus import REGISTERS, Bus, Identity
 from host.errors import AddressError, BoardError, LinkError, MachineError, RefusedError, WrongBoardError
 from host.residents import PAGE, Resident, free, hole_words, place, walk
 
-SPEC: dict[str, Any] = tomllib.loads((SPEC_DIR / "registers.toml").read_text(encoding="utf-8"))
+SPEC: dict[str, Any] = toml.read(SPEC_DIR / "registers.toml")
 OFFSET: dict[str, int] = {name: row["offset"] for name, row in SPEC["registers"].items()}
 ERRORS: dict[int, tuple[str, str]] = {row["code"]: (name, row["doc"]) for name, row in SPEC["errors"].items()}
 BLOCK = 4096  # bytes that are compared by a CRC of their own

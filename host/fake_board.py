@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import random
 import struct
-import tomllib
 import zlib
 from collections.abc import Callable
 
-from golden import fiber
+from golden import fiber, toml
 from golden.config import SPEC_DIR, Config
 from golden.image import parse_layout, read_image
 from golden.record import ImageError
 
-LINK = tomllib.loads((SPEC_DIR / "host_link.toml").read_text(encoding="utf-8"))
-REGISTERS = tomllib.loads((SPEC_DIR / "registers.toml").read_text(encoding="utf-8"))
+LINK = toml.read(SPEC_DIR / "host_link.toml")
+REGISTERS = toml.read(SPEC_DIR / "registers.toml")
 NAME = {row["offset"]: name for name, row in REGISTERS["registers"].items()}
 MEM = 0x40000000
 

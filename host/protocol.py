@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 import struct
-import tomllib
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
+from golden import toml
 from golden.config import SPEC_DIR
 
-SPEC: dict[str, Any] = tomllib.loads((SPEC_DIR / "host_link.toml").read_text(encoding="utf-8"))
+SPEC: dict[str, Any] = toml.read(SPEC_DIR / "host_link.toml")
 VERSION: int = SPEC["version"]
 MAGIC: int = SPEC["magic"]
 COMMANDS: dict[str, int] = {name: row["code"] for name, row in SPEC["commands"].items()}

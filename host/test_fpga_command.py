@@ -7,11 +7,15 @@ from __future__ import annotations
 import json
 import random
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from golden.config import load
 from host import link as host_link
@@ -273,3 +277,84 @@ def test_port_that_is_not_there(tmp_path: Path) -> None:
         result = CliRunner().invoke(main, ["fpga", command, "--help"])
         assert result.exit_code == 0
         assert "Example" in result.output
+
+
+# ------------------------------------------------------------------------------------------------------ without --port
+def port(device: str, description: str = "n/a", usb: bool = True) -> ListPortInfo:
+    found = ListPortInfo(device)
+    found.description, found.vid = description, 0x0403 if usb else None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("ports", "text"),
+    [
+        ([], "error: --port is missing, and this computer has no serial port: connect the board"),
+        ([port("/dev/ttyUSB1"), port("/dev/ttyUSB0", "ULX3S FPGA 85K")], "must be one of /dev/ttyUSB0 (ULX3S FPGA 85K), /dev/ttyUSB1\n"),
+        ([port("/dev/ttyS1", usb=False), port("/dev/ttyS0", usb=False)], "--port is missing: must be one of /dev/ttyS0, /dev/ttyS1\n"),
+    ],
+)
+@pytest.mark.parametrize("command", [("info",), ("list",), ("reset",), ("unload", "0x0"), ("run", str(DIGITS), "--images", "1")])
+def test_ports_are_listed(monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], ports: list[ListPortInfo], text: str) -> None:
+    monkeypatch.setattr(list_ports, "comports", lambda: ports)
+    result = CliRunner().invoke(main, ["fpga", *command])
+    assert result.exit_code == 2 and text in result.output, result.output
+
+
+@pytest.mark.parametrize("others", [[], [port("/dev/ttyS0", usb=False), port("/dev/ttyS1", usb=False)]])
+def test_the_only_port_is_taken(monkeypatch: pytest.MonkeyPatch, others: list[ListPortInfo]) -> None:
+    """Also if the computer has ports without a plug beside it."""
+    taken: list[str] = []
+
+    def transport(name: str, baud: int) -> FakeBoard:
+        taken.append(name)
+        return FakeBoard(TINY)
+
+    monkeypatch.setattr(host_link, "SerialTransport", transport)
+    monkeypatch.setattr(list_ports, "comports", lambda: [*others, port("/dev/ttyUSB7")])
+    result = CliRunner().invoke(main, ["fpga", "info"])
+    assert result.exit_code == 0 and taken == ["/dev/ttyUSB7"] and "port: /dev/ttyUSB7\n" in result.output, result.output
+
+
+# -------------------------------------------------------------------------------- on a board's own processor, with numpy alone
+ON_BOARD = """
+import sys
+from pathlib import Path
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in sys.argv[2].split(","):
+            raise ModuleNotFoundError(f"{name} is not here", name=name)
+
+sys.meta_path.insert(0, Absent())
+from golden.config import load
+from host import link
+from host.fake_board import FakeBoard
+from scripts.loas import main
+
+board = FakeBoard(load("tiny"))
+link.SerialTransport = lambda port, baud: board
+for words in (["--help"], ["fpga", "--help"], ["fpga", "run", "--help"], ["check", sys.argv[1]]):
+    try:
+        main(words)
+    except SystemExit as err:
+        assert not err.code, words
+for words in (["info"], ["load", sys.argv[1]], ["list"], ["run", sys.argv[1]], ["reset"]):
+    main(["fpga", *words, "--port", "fake"], standalone_mode=False)
+assert board.starts == 1
+for words in (["sweep", "--help"], ["fpga", "run", "models/digits/digits.nir", "--port", "fake"]):
+    try:
+        main(words)
+    except SystemExit as err:
+        assert err.code == 2, words
+"""
+
+
+def test_needs_no_package_that_a_board_lacks(tmp_path: Path) -> None:
+    """Of an image folder everything works where there are no wheels of the packages that import and evaluation need."""
+    absent = "numba,scipy,h5py,nir,sklearn,dask,distributed,matplotlib,PIL,pynq"
+    command = [sys.executable, "-c", ON_BOARD, str(packed(tmp_path, 1, 7, 3)), absent]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "0 mismatches" in done.stdout, done.stdout
+    assert len(re.findall(r"error: package \w+ is not installed, which this command needs", done.stderr)) == 2, done.stderr

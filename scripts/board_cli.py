@@ -25,7 +25,7 @@ from golden.network import check_inputs, load_network, load_spikes
 from host.device import HUNG, Device, demand, summary
 from host.errors import BoardError, RefusedError
 from host.link import BAUD
-from host.open import open_bus
+from host.open import only_port, open_bus
 from scripts import board
 from scripts.execute import facts, layer_table, prepare, write_json
 from scripts.importer.data import machine_input
@@ -69,7 +69,7 @@ class Seconds(click.FloatRange):
 
 NUMBER = Number()
 PORT = (
-    click.option("--port", required=True, help="Serial port, e.g. /dev/ttyUSB0; on a Zynq pynq:loas.bit."),
+    click.option("--port", help="Serial port, e.g. /dev/ttyUSB0; on a Zynq pynq:loas.bit.  [default: the only serial port]"),
     click.option("--baud", type=click.IntRange(1200, 50_000_000), default=BAUD, show_default=True, help="What the bitstream was made for."),
     click.option("--timeout", type=Seconds(0.01, 3600), default=1.0, show_default=True, help="Seconds to wait for an answer."),
     click.option("--attempts", type=click.IntRange(1, 100), default=5, show_default=True, help="How often a request is sent."),
@@ -86,9 +86,12 @@ def port_options(command: Command) -> Command:
 
 
 @contextlib.contextmanager
-def opened(port: str, baud: int, timeout: float, attempts: int, name: str | None, bitstream: int | None, *,
+def opened(port: str | None, baud: int, timeout: float, attempts: int, name: str | None, bitstream: int | None, *,
            reset: bool = False) -> Iterator[Device]:  # fmt: skip
     """A board at a port, on request reset; what goes wrong with it is one line on standard error and exit code 1."""
+    if port is None:
+        port = only_port()
+        click.echo(f"port: {port}", err=True)
     try:
         link = open_bus(port, baud, timeout=timeout, attempts=attempts)
         try:

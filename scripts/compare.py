@@ -8,7 +8,6 @@ common misunderstanding of both sides of the packer cannot hide.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from golden import toml
 from golden.config import SPEC_DIR, Config
 from golden.layer import sources, work
 from golden.network import Network
@@ -25,7 +25,7 @@ from golden.network import Network
 @lru_cache(maxsize=4)
 def spec(name: str) -> dict[str, Any]:
     """A file of spec/ as a dictionary."""
-    return tomllib.loads((SPEC_DIR / f"{name}.toml").read_text(encoding="utf-8"))
+    return toml.read(SPEC_DIR / f"{name}.toml")
 
 
 def words_of(memory: bytes, offset: int, table: str) -> dict[str, int]:

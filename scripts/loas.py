@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import sys
 import time
@@ -24,7 +25,6 @@ from golden.image import read_image
 from golden.network import check_inputs, load_network, load_spikes
 from scripts.board_cli import fpga, verdict
 from scripts.dump import dump_lines
-from scripts.evaluate.sweep import sweep_command
 from scripts.execute import Outputs, execute_batches, facts, layer_table, prepare, write_json
 from scripts.importer.activity import REFERENCE, Rates
 from scripts.importer.data import machine_input
@@ -49,6 +49,27 @@ class Group(click.Group):
         except LoasError as err:
             click.echo(f"error: {err}", err=True)
             sys.exit(2)
+        except ModuleNotFoundError as err:
+            if (err.name or "golden").split(".")[0] in ("golden", "host", "scripts"):
+                raise
+            click.echo(f"error: package {err.name} is not installed, which this command needs: type `make setup`; a board's own "
+                       "processor runs image folders that were packed elsewhere", err=True)  # fmt: skip
+            sys.exit(2)
+
+
+class Later(click.Command):
+    """A command whose module is imported when it is called, for it needs packages that the others do without."""
+
+    def __init__(self, name: str, where: str, summary: str) -> None:
+        """Takes its name, ``module:object`` and the line about it in the list of commands."""
+        super().__init__(name, help=summary)
+        self._where = where
+
+    def make_context(self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any) -> click.Context:
+        """Hands over to the command itself."""
+        module, _, name = self._where.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command.make_context(info_name, args, parent, **extra)
 
 
 @contextlib.contextmanager
@@ -79,7 +100,7 @@ def main() -> None:
     """
 
 
-main.add_command(sweep_command)
+main.add_command(Later("sweep", "scripts.evaluate.sweep:sweep_command", "Models of LoAS and its rivals over networks and parameters."))
 main.add_command(fpga)
 
 

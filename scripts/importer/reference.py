@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import correlate
 
 from scripts.importer.contract import Contract
 from scripts.importer.errors import NirError
@@ -37,6 +36,8 @@ class Trace:
 def _convolve(x: Floats, weight: Floats, bias: Floats, stride: tuple[int, int], pad: tuple[int, int], dilation: tuple[int, int],
               out: tuple[int, int], groups: int) -> Floats:  # fmt: skip
     """(X, C, H, W) with (O, C / groups, kh, kw), as the definition says: slide, multiply, add."""
+    from scipy.signal import correlate  # the only use of scipy here: a board's processor has none
+
     wide = np.zeros((*weight.shape[:2], (weight.shape[2] - 1) * dilation[0] + 1, (weight.shape[3] - 1) * dilation[1] + 1))
     wide[:, :, :: dilation[0], :: dilation[1]] = weight
     need = [(out[i] - 1) * stride[i] + wide.shape[2 + i] for i in (0, 1)]
