@@ -2,7 +2,7 @@
 # Copyright LoAS contributors
 """Compares the memory after a run with the golden model: every spike, every integer, and the counters.
 
-Decodes rows by the specification alone (spec/image.toml, docs/image_format.md), apart from the packer's own reader, so that a
+Decodes rows by the specification alone (spec/image.toml, docs/image-format.md), apart from the packer's own reader, so that a
 common misunderstanding of both sides of the packer cannot hide.
 """
 

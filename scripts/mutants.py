@@ -217,7 +217,7 @@ def netlist(block: Block, number: int, seed: int, folder: Path) -> list[str]:
     yosys([f"read_rtlil {folder / 'flat.il'}", f"hierarchy -top {block.top}",
            *(f"mutate -ctrl mutsel {width} {i} {m}" for i, m in enumerate(mutations, 1)),
            "setundef -zero", "opt_clean", f"write_verilog -noattr {folder / 'mutants.v'}"], folder / "mutants.ys")
-    # a netlist has no timescale, and cocotb's clock would fail (design/verification.md, trap 4)
+    # a netlist has no timescale, and cocotb's clock would fail: every mutant would look killed
     text = (folder / "mutants.v").read_text()
     (folder / "mutants.v").write_text("`timescale 1ns / 1ps\n" + text)
     return mutations

@@ -1,5 +1,5 @@
-"""What P-LIF, output slice and compressor must do, and stimulus for them. Written from design/loas.md section 5 and the
-fiber format, one neuron and one bit at a time, without a look at the RTL."""
+"""What P-LIF, output slice and compressor must do, and stimulus for them. Written from docs/numerics.md and
+docs/compressor.md, one neuron and one bit at a time, without a look at the RTL."""
 from __future__ import annotations
 
 import random

