@@ -7,6 +7,12 @@ VENV    := .venv
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/.requirements
 
+# Verilator's makefiles split paths at spaces and read $, # and : in them, and PYTHONPATH is split at colons: nothing is begun there
+ODD := $(shell pwd | LC_ALL=C tr -d 'A-Za-z0-9/._+@,~\n\200-\377-' | tr '[:space:]' s)
+ifneq ($(ODD),)
+$(error the path of this folder ($(CURDIR)) has a character that Verilator and make cannot take: move it to a path of letters, digits and . _ + @ , ~ -)
+endif
+
 export PYTHONPATH := $(CURDIR)
 # build products are shared between runs, also by the Python runner
 export OBJCACHE := ccache
