@@ -36,6 +36,7 @@ from scripts.shapes import SHAPES, LayerShape, NetworkShape, ShapeError, SpikeAr
 from scripts.simulate import LATENCY, ROOT, Result, SimulationError, build, run
 
 DATA = ROOT.parent / "shared/data"
+PAGE = ROOT / "docs" / "nets.md"
 RECORDED, SYNTHETIC = "recorded", "synthetic"
 SUMS = ("matches", "floor_cycles", "cycles", *STALLS, "empty_chunks", "idle", "corrections", "cache_hits", "cache_misses", "fetches",
         "bytes_read", "bytes_written", "compared", "mismatches", "nonzero_weights", "weight_bytes")  # fmt: skip
@@ -256,6 +257,26 @@ def network_table(value: dict[str, Any], cfg: Config) -> Table:
     return table
 
 
+def page_lines(value: dict[str, Any], tppes: int) -> list[str]:
+    """What docs/nets.md says of a network with recorded spikes, line by line of its table, and the sum over its convolutions in words."""
+
+    def line(name: str, sizes: str, block: str, record: dict[str, Any], ratio: bool) -> str:
+        total = record["cycles"] * tppes
+        shares = [f"{100 * record[key] / total:.1f}" for key in ("matches", "empty_chunks", "stall_a", "stall_b", "stall_laggy", "idle")]
+        cells = [name, sizes, block, str(record["floor_cycles"]), str(record["cycles"]), f"{record['ratio']:.2f}" if ratio else "", *shares]
+        return f"| {' | '.join(cells)} |"
+
+    lines = [line(r["name"], f"{r['M']}, {r['K']}, {r['N']}", str(r["block_cols"]), r, r["kind"] == "conv") for r in value["layers"]]
+    every = value["conv_total"]
+    numbers = [f"{every[key]:,}".replace(",", " ") for key in ("cycles", "floor_cycles")]
+    return [*lines, line("all convolutions", "", "", every, True), f"{every['ratio']:.2f} ({numbers[0]} cycles, floor {numbers[1]})"]
+
+
+def stale(page: str, values: list[dict[str, Any]], tppes: int) -> list[str]:
+    """The lines of :func:`page_lines` that a page does not have."""
+    return [text for value in values for text in page_lines(value, tppes) if text not in page]
+
+
 def run_all(jobs: list[Job], workers: int, console: Console, cfg: Config, program: Path, latency: int) -> None:
     """Runs all layers, the largest first, several at a time, with a bar (or a line a layer where the output is no terminal)."""
     with Progress(TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.completed}/{task.total} rows"),
@@ -323,7 +344,8 @@ def main(
 
     Example: python -m scripts.nets --network vgg16 --layers conv7,conv8 --mode fast
 
-    Exit code: 0 all equal, 1 a mismatch or an error of the machine, 2 bad input.
+    Exit code: 0 all equal, 1 a mismatch, an error of the machine, or other figures than docs/nets.md has of a run without options,
+    2 bad input.
     """
     console = Console(width=None if sys.stdout.isatty() else 220, highlight=False)
     result_file = out / "result.json"
@@ -384,6 +406,13 @@ def main(
         console.print(f"{both['compared']} spikes and integers compared, {both['mismatches']} mismatches; {both['cycles']} cycles; packing "
                       f"{seconds['packing']:.1f} s, golden model {seconds['golden']:.1f} s, build {seconds['build']:.1f} s, simulation and "
                       f"comparison {seconds['simulation']:.1f} s; written: {result_file}", markup=False)  # fmt: skip
+        usual = not (networks or layers or mode or synthetic) and (config, window, latency, seed, shapes) == ("paper", None, 20, 1, SHAPES)
+        if usual and all(one.kind == RECORDED for one in found):
+            old = stale(PAGE.read_text(encoding="utf-8"), values, cfg.NUM_TPPES)
+            for text in old:
+                console.print(f"docs/nets.md does not say: {text}", markup=False)
+            if old:
+                sys.exit(1)
     if any(job.faults or job.record.get("mismatches", 1) for job in jobs):
         again = [f"--network {name}" for name in dict.fromkeys(job.network.name for job in jobs)]
         again += [f"--layers {text}" for text in layers] + ([f"--mode {mode}"] if mode else [])

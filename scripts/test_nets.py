@@ -104,6 +104,45 @@ def test_layers_run_and_are_compared(folder: Path) -> None:
         assert plain(layer) == before[layer["name"]]
 
 
+def record(shape: Any, cycles: int) -> dict[str, Any]:
+    """What a layer's run left, as far as the page says it."""
+    count = dict.fromkeys((*nets.SUMS, *CATEGORIES), 0)
+    size = {"M": shape.m, "K": shape.k, "N": shape.out, "block_cols": 16, "kind": "conv" if shape.conv else "full"}
+    return {**count, **size, "name": shape.name, "cycles": cycles, "matches": 8 * cycles, "floor_cycles": 100, "ratio": cycles / 100,
+            "compared": 1, "bytes_per_nonzero_weight": None}  # fmt: skip
+
+
+def test_a_run_without_options_is_held_against_the_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded spikes, nothing chosen: a figure of the page that is another now is said, and is an error."""
+    write_trace(folder / "data/small.npz")
+    cycles = {"down": 1234}
+
+    def pretend(jobs: list[nets.Job], *rest: Any) -> None:
+        for job in jobs:
+            job.record = record(job.shape, cycles.get(job.shape.name, 400))
+
+    for name, value in (("DATA", folder / "data"), ("PAGE", folder / "page.md"), ("run_all", pretend), ("build", lambda *_, **__: Path())):
+        monkeypatch.setattr(nets, name, value)
+    monkeypatch.setattr(nets, "read_shapes", lambda path: {"small": small()})
+    down = "| down | 9, 180, 9 | 16 | 100 | 1234 | 12.34 | 50.0 | 0.0 | 0.0 | 0.0 | 0.0 | 0.0 |"
+    whole = "| all convolutions |  |  | 400 | 2434 | 6.08 | 50.0 | 0.0 | 0.0 | 0.0 | 0.0 | 0.0 |"
+    (folder / "page.md").write_text("")
+
+    def run(*more: str) -> Result:
+        return CliRunner().invoke(nets.main, ["--out", str(folder / "out"), *more])
+
+    done = run()
+    assert done.exit_code == 1 and f"docs/nets.md does not say: {down}\n" in done.output and whole in done.output, done.output
+    lines = [line.partition("does not say: ")[2] for line in done.output.split("\n") if "does not say" in line]
+    assert len(lines) == 6 + 2 and "6.08 (2 434 cycles, floor 400)" in lines
+    (folder / "page.md").write_text("\n".join(lines))
+    assert run().exit_code == 0
+    cycles["down"] = 1235
+    assert run().exit_code == 1 and "| 1235 | 12.35 |" in run().output
+    for more in (("--latency", "5"), ("--seed", "2"), ("--layers", "down"), ("--synthetic",), ("--mode", "fast")):
+        assert run(*more).exit_code == 0, more
+
+
 def check_schema(result: dict[str, Any], cfg: Config) -> None:
     seconds = {f"{name}_seconds" for name in ("packing", "golden", "build", "simulation", "wall")}
     assert set(result) == seconds | {"config", "laggy", "engine", "window", "simulator", "memory_latency", "seed", "jobs", "machine",
