@@ -80,12 +80,13 @@ FILES: dict[str, tuple[bytes, str, str]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("foreign")
     for name, (content, _, _) in FILES.items():
-        (tmp_path / name).write_bytes(content)
-    np.savez(tmp_path / "spikes.npz", spikes=np.ones((2, 4, 6), np.uint8))
-    return tmp_path
+        (made / name).write_bytes(content)
+    np.savez(made / "spikes.npz", spikes=np.ones((2, 4, 6), np.uint8))
+    return made
 
 
 @pytest.mark.parametrize("name", FILES)
