@@ -8,7 +8,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from golden.errors import LoasError
+from golden.layer import NetworkError
 from golden.layout import MAGIC
 
 HDF5, NPZ, NPY = "an HDF5 file", "an .npz file", "a single numpy array (.npy)"  # what parts of the project do read
@@ -114,8 +114,8 @@ def refuse_foreign(path: Path) -> None:
         path: The file; what is unknown or not there passes.
 
     Raises:
-        LoasError: Says what the file is and what to do.
+        NetworkError: Says what the file is and what to do.
     """
     kind, nir = identify(path), path.suffix == ".nir"
     if kind and kind.model and not (nir and kind.what == HDF5):
-        raise LoasError(f"{path}: cannot be read as a {'NIR file' if nir else 'network'}: is {kind.what}: {kind.model}")
+        raise NetworkError(f"{path}: cannot be read as a {'NIR file' if nir else 'network'}: is {kind.what}: {kind.model}")

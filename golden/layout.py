@@ -239,7 +239,7 @@ def choose_tiling(layer: Layer, m: int, cfg: Config, carries: bool = False) -> t
     few enough to stay in the cache while a tile of rows walks over them. With few rows the TPPEs work on many blocks at
     once, far apart in memory, while the scheduler fetches ahead block after block, and some are idle at the end. So blocks
     are halved (down to a slice, which is what an output buffer entry holds) until there are 24 tasks for each TPPE: 4
-    instead cost the layers of VGG16 with 4 to 64 pixels 4 % more cycles at a memory latency of 20 and 18 % at 50
+    instead cost the layers of VGG16 with 4 to 64 pixels 2 % more cycles at a memory latency of 20 and 13 to 17 % at 50
     (docs/nets.md). A tile is as large as the output buffer allows
     with two tiles in it, one computed while the other is compressed, and at most 32 rows: each row of A is
     read again for each block, and so must stay in the cache.

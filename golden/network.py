@@ -225,7 +225,7 @@ def load_network(path: Path) -> Network:
     """Reads an exchange file.
 
     Raises:
-        LoasError: Damaged file, another kind of file, missing field, or a value that is not legal; names file and field.
+        NetworkError: Damaged file, another kind of file, missing field, or a value that is not legal; names file and field.
     """
     refuse_foreign(path)
     data = load_npz(path)

@@ -318,6 +318,7 @@ def test_a_reader_that_crashes_is_an_error(tmp_path: Path, monkeypatch: pytest.M
     crash.write_text("#!/bin/sh\nkill -SEGV $$\n")
     crash.chmod(0o755)
     monkeypatch.setattr("scripts.nir_import.sys.executable", str(crash))
+    monkeypatch.setattr("scripts.importer.graph._READABLE", set())
     with pytest.raises(NirError, match="net.nir: cannot be read as a NIR file: damaged, the HDF5 library ended with SIGSEGV"):
         read_nir(path)
 

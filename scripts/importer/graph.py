@@ -8,6 +8,7 @@ missing (``v_reset``), infer wrong shapes (kernels that are not square), and ref
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import subprocess
 import sys
@@ -253,12 +254,20 @@ with h5py.File(sys.argv[1], "r") as file:
 """
 
 
+_READABLE: set[bytes] = set()  # digests of files
+
+
 def _probe(path: Path) -> None:
     """Reads the file in a process of its own: some damaged HDF5 files crash the library, or never end.
+
+    Bytes that this process saw read are not tried again: a process of its own takes most of the time of an import.
 
     Raises:
         NirError: It cannot be read.
     """
+    digest = hashlib.sha256(path.read_bytes()).digest()
+    if digest in _READABLE:
+        return
     command = [sys.executable, "-c", _READ, str(path)]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120)
@@ -270,6 +279,7 @@ def _probe(path: Path) -> None:
     if done.returncode:
         last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
         raise NirError(f"{path}: cannot be read as a NIR file: {last}")
+    _READABLE.add(digest)
 
 
 def read(path: Path) -> Graph:
