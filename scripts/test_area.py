@@ -104,6 +104,7 @@ def test_a_failure_names_the_log(liberty: Path) -> None:
 def test_what_is_not_asked_for_in_full_is_a_selection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """make bench reads result.json, which a look at one point must not replace; a tool that fails is not bad input."""
     monkeypatch.setattr(area, "BUILD", tmp_path / "area")
+    monkeypatch.setattr(area, "NETWORK_W", 16)  # any will do
     options = ["--technology", "ecp5", "--only", "prefix network"]
     done = CliRunner().invoke(area.main, options)
     assert done.exit_code == 0, done.output
