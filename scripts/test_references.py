@@ -43,14 +43,13 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
     """The lines that are written for readers: of a page all, of Python comments and docstrings, of others comments."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
+        before = tokenize.NEWLINE
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type == tokenize.COMMENT:
-                yield token.start[0], token.string
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                doc = ast.get_docstring(node, clean=False)
-                for i, line in enumerate(doc.split("\n") if doc else ()):
-                    yield node.body[0].lineno + i, line
+            if token.type == tokenize.COMMENT or token.type == tokenize.STRING and before in (tokenize.NEWLINE, tokenize.INDENT):
+                for i, line in enumerate(token.string.split("\n")):
+                    yield token.start[0] + i, line
+            if token.type not in (tokenize.COMMENT, tokenize.NL):
+                before = token.type
         return
     mark = {".v": "//", ".vh": "//", ".vlt": "//", ".toml": "#", ".tcl": "#", ".lpf": "#", ".pcf": "#"}.get(path.suffix)
     for number, line in enumerate(text.split("\n"), 1):
@@ -164,9 +163,8 @@ def test_what_leads_nowhere_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
         '"""See\n``docs/a.md``, :func:`gone`."""\nx = "docs/b.md"  # docs/c.md, `make tset`, -m scripts.none, `no/x.v`, `golden.no`\n'
     )
     assert faults(tmp_path / "a.py") == [
-        "a.py:3: docs/c.md does not exist", "a.py:3: no/x.v is no file of the project",
+        "a.py:2: docs/a.md does not exist", "a.py:2: gone is not in this file", "a.py:3: docs/c.md does not exist", "a.py:3: no/x.v is no file of the project",
         "a.py:3: golden.no does not exist", "a.py:3: module scripts.none does not exist", "a.py:3: make tset does not exist",
-        "a.py:2: docs/a.md does not exist", "a.py:2: gone is not in this file",
     ]  # fmt: skip
     (tmp_path / "a.v").write_text('x = "docs/b.md"; // docs/c.md\n')
     assert faults(tmp_path / "a.v") == ["a.v:1: docs/c.md does not exist"]
