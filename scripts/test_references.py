@@ -163,7 +163,8 @@ def test_what_leads_nowhere_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
         '"""See\n``docs/a.md``, :func:`gone`."""\nx = "docs/b.md"  # docs/c.md, `make tset`, -m scripts.none, `no/x.v`, `golden.no`\n'
     )
     assert faults(tmp_path / "a.py") == [
-        "a.py:2: docs/a.md does not exist", "a.py:2: gone is not in this file", "a.py:3: docs/c.md does not exist", "a.py:3: no/x.v is no file of the project",
+        "a.py:2: docs/a.md does not exist", "a.py:2: gone is not in this file", "a.py:3: docs/c.md does not exist",
+        "a.py:3: no/x.v is no file of the project",
         "a.py:3: golden.no does not exist", "a.py:3: module scripts.none does not exist", "a.py:3: make tset does not exist",
     ]  # fmt: skip
     (tmp_path / "a.v").write_text('x = "docs/b.md"; // docs/c.md\n')

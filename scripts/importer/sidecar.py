@@ -16,8 +16,8 @@ from scripts.importer.stages import Stage
 
 # all keys that are legal, by the object that has them; those after the first line are for readers, and nothing here looks at them
 FIELDS: dict[str, tuple[str, ...]] = {
-    "": ("format", "version", "name", "T", "dt", "reset", "comparison", "decay", "lif_gain", "if_gain", "dialect", "weight_bits",
-         "network_sha256", "input", "layers",
+    "": ("format", "version", "name", "T", "dt", "reset", "resets", "comparison", "decay", "lif_gain", "if_gain", "dialect",
+         "weight_bits", "network_sha256", "input", "layers",
          "network", "readout", "quantisation", "split", "expected", "training", "comment"),
     "input": ("encoding", "thresholds", "pixel_scale",
               "runs_on", "pixel_min", "pixel_max", "shape", "order", "nodes", "comment"),
