@@ -157,6 +157,12 @@ def test_options_that_every_target_uses(board: FakeBoard, tmp_path: Path) -> Non
     result = run("run", DIGITS, *arrays, "--bits", 8, "--prune-scope", "layer", *every)
     assert result.exit_code == 0, result.output
     assert "of 2 right" in result.output
+    # what was imported brings its encoder with it, and so takes the same data
+    done = CliRunner().invoke(main, ["import", str(DIGITS), "-o", str(tmp_path / "digits_int.npz"), "--config", "tiny"])
+    assert done.exit_code == 0, done.output
+    again = run("run", tmp_path / "digits_int.npz", *arrays, *every)
+    assert again.exit_code == 0, again.output
+    assert re.findall("[012] of 2 right", again.output) == re.findall("[012] of 2 right", result.output) != []
 
 
 @pytest.mark.parametrize("value", ["nan", "-NaN", "inf", "-inf", "0", "1e9"])

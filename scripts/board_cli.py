@@ -21,23 +21,24 @@ from rich.table import Table
 
 from golden.errors import LoasError
 from golden.foreign import refuse_foreign
-from golden.network import check_inputs, load_network, load_spikes
 from host.device import HUNG, Device, demand, summary
 from host.errors import BoardError, RefusedError
 from host.link import BAUD
 from host.open import only_port, open_bus
 from scripts import board
 from scripts.execute import facts, layer_table, prepare, write_json
-from scripts.importer.data import machine_input
-from scripts.importer.diff import choose, decisions
-from scripts.importer.options import import_options, labelled, load
+from scripts.importer.encoder import companion_of
+from scripts.importer.inputs import bring, decided
+from scripts.importer.options import import_options, load
 from scripts.pack import image_bytes
 
 console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 HERE = click.Path(dir_okay=False, path_type=Path)
-NIR, NIR_DATA, NPZ, FOLDER = "a model in NIR", "a model in NIR with --data", "a network (.npz)", "an image folder"  # what `run` takes
+# what `run` takes
+NIR, NIR_DATA, NPZ, FOLDER = "a model in NIR", "a model in NIR with --data", "a network (.npz)", "an image folder"
+IMPORTED = "a network (.npz) of `loas import` with its contract"
 
 
 class Number(click.ParamType[int]):
@@ -252,15 +253,17 @@ def refuse_unused(target: Path, imports: Iterable[str]) -> None:
     """
     ctx = click.get_current_context()
     uses: dict[str, tuple[str, ...]] = dict.fromkeys(imports, (NIR,))
-    uses |= dict.fromkeys(("data_array", "labels", "labels_array"), (NIR_DATA,))
+    uses |= dict.fromkeys(("data_array", "labels", "labels_array"), (NIR_DATA, IMPORTED))
     uses |= dict.fromkeys(("data", "images", "batch"), (NIR, NPZ))
-    kinds = [FOLDER] if target.is_dir() else [NPZ] if target.suffix != ".nir" else [NIR, NIR_DATA] if ctx.params["data"] else [NIR]
+    own = [NPZ, IMPORTED] if companion_of(target).exists() else [NPZ]
+    kinds = [FOLDER] if target.is_dir() else own if target.suffix != ".nir" else [NIR, NIR_DATA] if ctx.params["data"] else [NIR]
     for option in ctx.command.params:
         name = option.name or ""
         if name in uses and not {*kinds} & {*uses[name]} and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             value = ctx.params[name]
             text = ", ".join(value) if isinstance(value, tuple) else value
-            raise LoasError(f"{option.opts[0]} {text} is not legal: {target} is {kinds[-1]}: only {' and '.join(uses[name])} takes it")
+            takers = [use for use in uses[name] if use in (NIR, NIR_DATA) or target.suffix != ".nir"]
+            raise LoasError(f"{option.opts[0]} {text} is not legal: {target} is {kinds[-1]}: only {' and '.join(takers)} takes it")
 
 
 @fpga.command("run")
@@ -284,7 +287,8 @@ def run_command(target: Path, how: str, batch: int | None, seconds: float, base:
     """Runs TARGET on a board and compares it with the golden model: a model (.nir or .npz), or an image folder of `loas pack`.
 
     Models are packed for the machine that the board has, in batches that fit its memory. An image folder has its inputs in it: it takes
-    no --data, --images or --batch. Labels are for a .nir with --data, options of the import for a .nir; elsewhere they are refused.
+    no --data, --images or --batch. Labels are for a .nir with --data, or the .npz of `loas import` with its contract beside it; options of
+    the import for a .nir; elsewhere they are refused.
 
     \b
     Examples:
@@ -302,31 +306,26 @@ def run_command(target: Path, how: str, batch: int | None, seconds: float, base:
     refuse_foreign(target)
     refuse_unused(target, given)
     with opened(**port) as device:
-        imported, labels = None, None
+        labels, decides = None, target.suffix == ".nir" and not target.is_dir()
         if target.is_dir():
             image = image_bytes(target)
             device.check_image(image, str(target))
             work = board.from_folder(target, device.config)
-        elif target.suffix == ".nir":
-            imported = load(target, console, config=None, **given)
-            if data["data"] is None:
-                from scripts.demo import digits
+        elif target.suffix == ".nir" and data["data"] is None:
+            from scripts.demo import digits
 
-                if "split" not in imported.sidecar:
-                    raise LoasError(f"--data is missing: the sidecar of {target} names no held-out images")
-                x, labels = digits(imported, data["images"] or 20)
-                spikes = imported.encode(x)
-            else:
-                x, labels = labelled(imported, data)
-                spikes = machine_input(imported, x)
+            imported = load(target, console, config=None, **given)
+            if "split" not in imported.sidecar:
+                raise LoasError(f"--data is missing: the sidecar of {target} names no held-out images")
+            x, labels = digits(imported, data["images"] or 20)
+            spikes = imported.encode(x)
             work = board.Work(imported.network, spikes, len(spikes) // len(x))
+        elif data["data"] is None:
+            raise LoasError(f"--data is missing: {target} is no image folder, which alone has its inputs in it")
         else:
-            if data["data"] is None:
-                raise LoasError(f"--data is missing: {target} is no image folder, which alone has its inputs in it")
-            network, spikes = load_network(target), load_spikes(data["data"])
-            check_inputs(network, spikes, f"{data['data']}: spikes")
-            work = board.Work(network, spikes, network.input_shape()[1] or 1)
-            work.spikes = spikes[: work.rows * data["images"]] if data["images"] else spikes
+            found = bring(target, data, given, None, console)
+            work, labels = board.Work(found.network, found.spikes, found.rows), found.labels
+            decides = found.contract is not None
         with shown() as step:
             outcome = board.run(device, work, how=how, batch=batch, seconds=seconds, keep=keep, base=base, progress=step)
         job, report = outcome.job, outcome.job.report
@@ -340,10 +339,8 @@ def run_command(target: Path, how: str, batch: int | None, seconds: float, base:
         f"{outcome.batches} images loaded in {outcome.load_seconds:.1f} s, run in {job.result.wall_seconds:.1f} s, read in "
         f"{outcome.read_seconds:.1f} s; {more['retries']} repeated requests", markup=False,
     )  # fmt: skip
-    readout = work.network.layers[-1].readout
-    chosen = decisions(imported.stages[-1], report.outputs[-1]) if imported else choose(report.outputs[-1]) if readout else None
-    if chosen is not None:
-        verdict(chosen, labels, figures)
+    if decides or work.network.layers[-1].readout:
+        verdict(decided(report.outputs[-1], work.inputs), labels, figures)
     if out:
         write_json(out, figures)
     if report.mismatches:

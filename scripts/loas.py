@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -20,21 +19,21 @@ from rich.table import Table
 
 from golden import config as configs
 from golden.errors import LoasError
-from golden.foreign import refuse_foreign
 from golden.image import read_image
-from golden.network import check_inputs, load_network, load_spikes
 from scripts.board_cli import fpga, verdict
 from scripts.dump import dump_lines
 from scripts.execute import Outputs, execute_batches, facts, layer_table, prepare, write_json
 from scripts.importer.activity import REFERENCE, Rates
-from scripts.importer.data import machine_input
-from scripts.importer.diff import decisions, survey
+from scripts.importer.diff import survey
+from scripts.importer.encoder import companion_of, host_of
 from scripts.importer.expect import Expectation
+from scripts.importer.inputs import bring, decided
 from scripts.importer.network import Imported, write_network
-from scripts.importer.options import EXPECT, data_options, expectation, import_options, labelled, load
+from scripts.importer.options import EXPECT, data_options, expectation, import_options, labelled, load, sample_options
 from scripts.importer.prune import zero_fraction
 from scripts.pack import image_bytes, layer_facts, pack_folder, unpack_folder
 from scripts.simulate import LATENCY, SimulationError
+from scripts.spike_files import check_target, write_spikes
 
 console = Console(width=None if sys.stdout.isatty() else 160)
 
@@ -89,6 +88,7 @@ def main() -> None:
     Examples:
       loas contract model.nir --dialect snntorch --T 25 --encoding spikes
       loas import model.nir -o network.npz --dialect snntorch --T 25 --encoding spikes
+      loas encode network.npz --data digits.npz -o build/spikes.npz
       loas run models/digits/digits.nir --data digits.npz --config tiny
       loas pack network.npz spikes.npz build/image --config tiny
       loas pack models/digits/digits.nir spikes.npz build/digits --reuse-buffers
@@ -102,13 +102,6 @@ def main() -> None:
 
 main.add_command(Later("sweep", "scripts.evaluate.sweep:sweep_command", "Models of LoAS and its rivals over networks and parameters."))
 main.add_command(fpga)
-
-
-def said(given: dict[str, Any]) -> list[str]:
-    """Options of an import that were given, which mean nothing for an .npz network."""
-    default = {"calibrate_images": 64, "prune_scope": "layer"}
-    return [f"--{key.replace('_', '-')} {' '.join(value) if isinstance(value, tuple) else value}" for key, value in given.items()
-            if value not in (None, (), default.get(key))]  # fmt: skip
 
 
 @main.command("contract")
@@ -138,15 +131,15 @@ def import_command(model: Path, out: Path, name: str, dry_run: bool, force: bool
     """
     if out.suffix != ".npz":
         raise LoasError(f"--out {out} is not legal: must end with .npz")
-    for path in (out, out.with_suffix(".contract.json")):
+    for path in (out, host_of(out), companion_of(out)):
         if path.exists() and not (force or dry_run):
             raise LoasError(f"{path}: exists already: remove it or use --force")
     imported = load(model, console, config=name, **given)
     with named(model):
         imported.network.check(configs.load(name))
     if not dry_run:
-        companion = write_network(imported, out)
-        console.print(f"written: {out} and {companion}", markup=False, highlight=False)
+        written = write_network(imported, out)
+        console.print(f"written: {', '.join(map(str, written[:-1]))} and {written[-1]}", markup=False, highlight=False)
 
 
 @main.command()
@@ -161,49 +154,30 @@ def import_command(model: Path, out: Path, name: str, dry_run: bool, force: bool
 @import_options
 def pack(network: Path, spikes: Path, folder: Path, name: str, data_array: str | None, width: int | None, reuse_buffers: bool,
          force: bool, **given: Any) -> None:  # fmt: skip
-    """Packs NETWORK (.npz or .nir) and SPIKES (.npz with `spikes` (M, K, T); for .nir also any data) into FOLDER.
+    """Packs NETWORK (.npz or .nir) and SPIKES into FOLDER.
+
+    SPIKES is any data for a .nir, and for the .npz of `loas import` with its contract beside it, which then encodes them; or the
+    machine's input, .npz with `spikes` (M, K, T), as `loas encode` writes it.
 
     \b
     Examples:
       loas pack network.npz spikes.npz build/image --config tiny --width 32
       loas pack model.nir t10k-images-idx3-ubyte.gz build/image --dialect norse --T 8 --encoding direct
     """
-    from scripts.importer.data import samples
-
     cfg = configs.load(name)
-    origin: dict[str, Any] = {"network": network.name, "spikes": spikes.name}
     with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} steps"),
                   TimeElapsedColumn(), console=console, disable=not console.is_terminal) as bar:  # fmt: skip
         task = bar.add_task(f"reading {network.name}", total=None)
-        if network.suffix == ".nir":
-            imported = load(network, console, config=name, **given)
-            net = imported.network
-            origin["contract"] = imported.facts()
-            ready = None
-            if spikes.suffix == ".npz" and data_array is None:
-                with contextlib.suppress(LoasError):  # the machine's own input, whatever the encoding
-                    given_spikes = load_spikes(spikes)
-                    check_inputs(net, given_spikes)
-                    ready = given_spikes
-            inputs = ready if ready is not None else machine_input(imported, samples(imported, spikes, data_array))
-        else:
-            refuse_foreign(network)
-            if said(given):
-                raise LoasError(f"{said(given)[0]} is not legal: {network} is no .nir file, which alone needs it")
-            net = load_network(network)
-            inputs = load_spikes(spikes)
-            companion = _companion(network)
-            if companion:
-                origin["contract"] = companion["contract"]
-        check_inputs(net, inputs, f"{spikes}: spikes")
+        found = bring(network, {"data": spikes, "data_array": data_array}, given, name, console)
+        origin = {"network": network.name, "spikes": spikes.name, **found.origin}
         with named(network):
-            net.check(cfg)
+            found.network.check(cfg)
 
         def progress(what: str, done: int, total: int) -> None:
             bar.update(task, description=what, completed=done, total=total)
 
-        manifest = pack_folder(net, inputs, cfg, folder, width=width, force=force, reuse_buffers=reuse_buffers, origin=origin,
-                               progress=progress)  # fmt: skip
+        manifest = pack_folder(found.network, found.spikes, cfg, folder, width=width, force=force, reuse_buffers=reuse_buffers,
+                               origin=origin, progress=progress)  # fmt: skip
     steps = f"{manifest['steps']} timesteps" + (f" in {manifest['chunks']} chunks" if manifest["chunks"] > 1 else "")
     table = Table(title=f"{folder}: {manifest['bytes']} bytes for configuration {cfg.name}, {steps}")
     columns = {"M": "m", "K": "k", "N": "n", "nonzero": "nonzero_weights", "code": "weight_code", "bytes / nonzero": "bytes_per_nonzero",
@@ -228,13 +202,30 @@ def besides(facts: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _companion(network: Path) -> dict[str, Any] | None:
-    """The contract that ``loas import`` left beside a network."""
-    try:
-        found = json.loads(network.with_suffix(".contract.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and found.get("format") == "loas-import" and "contract" in found else None
+@main.command("encode")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-o", "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Spikes: .npz, or plain .bin or .hex.")
+@click.option("--config", "name", default="paper", show_default=True, help="Machine that the network must fit.")
+@click.option("--force", is_flag=True, help="Replace a file that exists.")
+@sample_options
+@import_options
+def encode_command(model: Path, out: Path, name: str, force: bool, **given: Any) -> None:
+    """Writes the input spikes that `loas run` and `loas pack` give the machine for data: the host's part of MODEL (.nir or .npz).
+
+    `loas pack` and `loas run` take the .npz. The .bin and .hex hold the same for other hosts: docs/image-format.md.
+
+    \b
+    Examples:
+      loas encode model.nir --data x.npy -o build/spikes.npz --dialect snntorch --T 25 --encoding direct --pixel-scale 255
+      loas encode network.npz --data t10k-images-idx3-ubyte.gz --images 10 -o build/spikes.bin
+    """
+    check_target(out, force)
+    data = {key: given.pop(key) for key in ("data", "data_array", "images")}
+    found = bring(model, data, given, name, console)
+    write_spikes(out, found.spikes, force)
+    m, k, t = found.spikes.shape
+    console.print(f"written: {out}: {m // found.rows} inputs of {found.rows} rows, spikes ({m}, {k}, {t}), {found.spikes.mean():.2%} "
+                  "of them 1", markup=False, highlight=False)  # fmt: skip
 
 
 @main.command("run")
@@ -261,6 +252,7 @@ def run_command(
       loas run model.nir --data mnist.npz --data-array x_test --labels-array y_test --images 20 --dialect snntorch --T 25 \\
         --encoding direct
       loas run network.npz --data spikes.npz --config tiny
+      loas run network.npz --data mnist.npz --data-array x_test      (with what loas import wrote beside it)
 
     Exit code: 0 all equal, 1 a mismatch, an error of the machine, or a float reference that differs from --expect, 2 bad input.
     """
@@ -270,27 +262,20 @@ def run_command(
         cfg = cfg.override(LAGGY=int(laggy))
     if out:
         prepare(out)
-    imported, labels, expected, rates = None, None, None, Rates()
+    rates = Rates()
     data = {key: given.pop(key) for key in ("data", "data_array", "labels", "labels_array", "images")}
-    if model.suffix == ".nir":
-        imported = load(model, console, config=name, **given)
-        x, labels = labelled(imported, data)
-        expected = expectation(imported, expect, data, len(x))
-        spikes, network = machine_input(imported, x), imported.network
-        rows = len(spikes) // len(x)
-    else:
-        refuse_foreign(model)
-        for text in (*said(given), *said({key: value for key, value in data.items() if key != "data"}), *said({"expect": expect})):
-            raise LoasError(f"{text} is not legal: {model} is no .nir file, which alone takes it")
-        network, spikes = load_network(model), load_spikes(data["data"])
-        check_inputs(network, spikes, f"{data['data']}: spikes")
-        rows = network.input_shape()[1] or 1
-    found = survey(imported, x, watch=expected.hold if expected else None)[0] if imported else None
+    model_in = bring(model, data, given, name, console)
+    network, rows, imported, x = model_in.network, model_in.rows, model_in.imported, model_in.x
+    if expect and (imported is None or x is None):
+        what = f"{model} is no .nir file" if imported is None else f"{data['data']} is the machine's input"
+        raise LoasError(f"--expect {expect} is not legal: {what}: only a .nir file with data in the shape of its graph takes it")
+    expected = expectation(imported, expect, data, len(x)) if imported and x is not None else None
+    found = survey(imported, x, watch=expected.hold if expected else None)[0] if imported and x is not None else None
     first_rows = network.rows(rows)[0]  # of an input, behind the first layer
 
     def watch(first: int, rtl: Outputs, golden: Outputs) -> None:
         images = len(golden[0]) // first_rows
-        host = [spikes[rows * first : rows * (first + images)]] if imported and imported.host else []
+        host = [model_in.spikes[rows * first : rows * (first + images)]] if imported and imported.host else []
         names = [layer.name for layer in [*(imported.host if imported else []), *network.layers]]
         for computation, outputs in (("RTL", rtl), ("golden", golden)):
             for place, out in zip(enumerate(names), [*host, *outputs], strict=False):
@@ -299,7 +284,7 @@ def run_command(
             expected.machine("RTL", first, [*host, *rtl])
 
     try:
-        job = execute_batches(network, spikes, rows, cfg, latency, console, batch, jobs, watch)
+        job = execute_batches(network, model_in.spikes, rows, cfg, latency, console, batch, jobs, watch)
     except SimulationError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(1)
@@ -308,17 +293,18 @@ def run_command(
         sys.exit(1)
     report = job.report
     console.print(layer_table(network, report, cfg))
-    figures = {**facts(network, job, cfg, latency, begin), "contract": imported.facts() if imported else None}
+    figures = {**facts(network, job, cfg, latency, begin), "contract": model_in.contract}
     console.print(f"{report.compared} spikes and values compared, {report.mismatches} mismatches; {job.result.cycles} cycles", markup=False)
     if found:
         figures["reference"] = {key: found.facts()[key] for key in ("agreement", "decided", "different_spikes")}
         console.print(f"integers and float reference: {found.spike_fraction:.3%} of the spikes differ; {found.verdict}", markup=False)
         for place, activities in found.rates.layers.items():
             rates.add(place, REFERENCE, activities[REFERENCE])
-    _rates(rates, imported, len(spikes) // rows, figures)
+    inputs = len(model_in.spikes) // rows
+    _rates(rates, imported, inputs, figures)
     agrees = _expected(expected, figures)
-    if imported:
-        verdict(decisions(imported.stages[-1], report.outputs[-1]), labels, figures)
+    if model_in.contract:
+        verdict(decided(report.outputs[-1], inputs), model_in.labels, figures)
     if out:
         write_json(out, figures)
     for text in report.first if report.mismatches else []:
@@ -408,9 +394,11 @@ def prune_command(model: Path, targets: tuple[float, ...], **given: Any) -> None
     table = Table(title=f"{model.name}: pruned without training")
     for column in ("target", "zero weights", "decisions as float", "spikes that differ", "right"):
         table.add_column(column, justify="right")
+    x, labels = None, None
     for target in targets or (0.0, 0.5, 0.7, 0.8, 0.9, 0.95):
         imported = load(model, None, pruned_by="--target", **{**given, "prune": target})
-        x, labels = labelled(imported, data)
+        if x is None:
+            x, labels = labelled(imported, data)
         found, chosen = survey(imported, x)
         right = "" if labels is None else f"{(chosen == labels).mean():.2%}"
         table.add_row(f"{target:g}", f"{zero_fraction(imported):.2%}", found.agreed, f"{found.spike_fraction:.2%}", right)

@@ -314,7 +314,7 @@ def test_data_that_do_not_fit(files: Path) -> None:
         (("x.npz", "--data-array", "other"), ["x.npz: 2 is not legal: spikes must be 0 or 1 (counts and pixels need an encoding)"]),
         (("x.npz", "--data-array", "no"), ["x.npz: array 'no' does not exist: must be one of other, spikes"]),
         (("two.npz",), ["two.npz: has the arrays a, b: say which with --data-array"]),
-        (("shape.npz",), ["shape.npz: shape (2, 5, 6) is not legal: must be (images, 4, T) spikes"]),
+        (("shape.npz",), ["shape.npz: shape (2, 5, 6) is not legal: must be (images, 4, 6) spikes"]),
         (("steps.npz",), ["steps.npz: shape (2, 4, 5) is not legal: must be (images, 4, 6) spikes with T = 6 last"]),
         (("text.npz",), ["text.npz: type <U1 is not legal: must be numbers"]),
         (("no.npz",), ["no.npz: cannot be read"]),

@@ -66,7 +66,7 @@ def test_integers_are_recovered_and_ordered_by_edges(tmp_path: Path) -> None:
     assert out.readout and np.array_equal(out.weights, np.rint(g.nodes["out"].weight.T * 64))
     spikes = got.encode(np.array([[0, 1, 2], [16, 16, 16]]))
     assert spikes.shape == (2, 6, 4) and set(np.unique(spikes)) <= {0, 1}
-    with pytest.raises(NirError, match=r"must be \(M, 3\)"):
+    with pytest.raises(NirError, match=r"must be \(images, 3\) pixels, axes \(N, inputs\)"):
         got.encode(np.zeros((2, 4), int))
 
 
@@ -223,4 +223,4 @@ def test_packs_from_the_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 0 and "contract of net.nir" in result.output, result.output
     origin = json.loads((tmp_path / "image" / "manifest.json").read_text())["origin"]
     assert origin["contract"] == {"T": 4, "dt": 1.0, "reset": "hard", "comparison": ">=", "decay": "euler", "lif_gain": "nir",
-                                  "encoding": "direct", "pixel_scale": 1.0, "weight_bits": 8}  # fmt: skip
+                                  "encoding": "direct", "pixel_scale": 1.0, "pixel_offset": 0.0, "weight_bits": 8}  # fmt: skip

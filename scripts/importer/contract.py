@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
 from scripts.importer.errors import NirError
@@ -55,7 +56,7 @@ class Contract:
         encoding: What the input data are: ``spikes``, or pixels that the host encodes by ``thresholds`` or by the first layer
             (``direct``).
         thresholds: Of the encoding ``thresholds``: spike at t if pixel >= thresholds[t].
-        pixel_scale: The network was trained on pixel / pixel_scale.
+        pixel_scale, pixel_offset: The network was trained on (pixel - pixel_offset) / pixel_scale; one number, or one a channel.
         dialect: The toolkit whose rules fill in what was not said.
         origin: For every field where it comes from.
     """
@@ -70,7 +71,8 @@ class Contract:
     if_gain: str | None = None
     encoding: str | None = None
     thresholds: tuple[float, ...] | None = None
-    pixel_scale: float = 1.0
+    pixel_scale: float | tuple[float, ...] = 1.0
+    pixel_offset: float | tuple[float, ...] = 0.0
     dialect: str | None = None
     origin: dict[str, str] = field(default_factory=dict, compare=False)
 
@@ -125,6 +127,13 @@ def _check(where: str, key: str, value: Any) -> Any:
         if isinstance(value, dict) and all(isinstance(v, str) and v in RESETS for v in value.values()):
             return dict(value)
         raise NirError(f"{where}: {name} = {value!r} is not legal: must be an object of layers and their resets, {', '.join(RESETS)}")
+    if key in ("pixel_scale", "pixel_offset") and isinstance(value, (list, tuple)) and value:
+        each = tuple(_check(where, key, v) for v in value)
+        return each[0] if len(each) == 1 else each
+    if key == "pixel_offset":
+        if number:
+            return float(value)
+        raise NirError(f"{where}: {name} = {value!r} is not legal: must be a number, or one a channel")
     if number and value > 0:
         return float(value)
     raise NirError(f"{where}: {name} = {value!r} is not legal: must be a positive number")
@@ -148,7 +157,7 @@ def gather(options: dict[str, Any], sidecar: dict[str, Any] | None = None, sidec
         side = {key: sidecar.get(key) for key in ("T", "dt", "reset", "resets", "comparison", "decay", "lif_gain", "if_gain", "dialect")}
         given = sidecar.get("input")
         if isinstance(given, dict):
-            side |= {key: given.get(key) for key in ("encoding", "thresholds", "pixel_scale")}
+            side |= {key: given.get(key) for key in ("encoding", "thresholds", "pixel_scale", "pixel_offset")}
         layers = sidecar.get("layers", [])
         neurons = {entry["name"]: entry["neuron"] for entry in layers if entry.get("neuron")}
         if side.get("encoding") is None and any(entry.get("runs_on") == "host" for entry in layers):
@@ -212,6 +221,9 @@ def require(contract: Contract, graph: Graph) -> Contract:
                        f"--dialect ({', '.join(DIALECTS)}) for all but T and the encoding{hint}")  # fmt: skip
     if contract.encoding == "thresholds" and contract.thresholds is not None and len(contract.thresholds) != contract.T:
         raise NirError(f"{graph.where}: --thresholds has {len(contract.thresholds)} numbers: must be T = {contract.T}, one a timestep")
+    if np.any(contract.pixel_offset) and contract.encoding != "direct":
+        raise NirError(f"{graph.where}: --pixel-offset = {contract.pixel_offset} is not legal with --encoding {contract.encoding}: must be "
+                       "0, for the network then sees spikes and no pixels; it is for --encoding direct")  # fmt: skip
     if contract.dt is None:
         contract = replace(contract, dt=1.0)
     return replace(contract, decay=contract.decay or "euler", lif_gain=contract.lif_gain or "nir")

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -15,10 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from golden.errors import LoasError
-from golden.layer import Layer, NetworkError, conv_rows, neurons_fast
+from golden.layer import Layer, NetworkError
 from golden.network import Network
 from scripts.importer import graph as graphs
+from scripts.importer.axes import spread
 from scripts.importer.contract import Contract, gather, remarks, require
+from scripts.importer.encoder import FORMAT, VERSION, Encoder, companion_of, digest, host_of
 from scripts.importer.errors import NirError
 from scripts.importer.graph import Floats, Graph
 from scripts.importer.quantise import Options, Quantised, join, leak_of, quantise
@@ -65,71 +66,20 @@ class Imported:
         """Logical shape of the input in the graph."""
         return self.shapes[self.graph.only("Input").name]
 
+    @property
+    def encoder(self) -> Encoder:
+        """The host's part."""
+        start = self.graph.only("Input").name
+        size = next(b.size for stage in self.stages for b in stage.branches if b.source == start)
+        return Encoder(self.network.name, self.contract, self.input_shape, size, self.host)
+
     def rows(self, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Input in the graph's shape to the machine's rows.
-
-        Args:
-            x: (B, *input shape), or (B, *input shape, T).
-
-        Returns:
-            (B * pixels, channels), or with T behind: pixels row-major, image after image.
-        """
-        name, shape = self.graph.only("Input").name, self.input_shape
-        branch = next(b for stage in self.stages for b in stage.branches if b.source == name)
-        rest = x.shape[1 + len(shape) :]
-        maps = x.reshape(len(x), *branch.size, *rest)
-        return np.moveaxis(maps, 1, 3).reshape(-1, branch.size[0], *rest)
-
-    def unrows(self, rows: npt.NDArray[Any], where: str) -> npt.NDArray[Any]:
-        """The reverse of :meth:`rows` for spikes: (M, K, T) to (B, *input shape, T).
-
-        Raises:
-            NirError: The rows are no whole images of the network's input.
-        """
-        name, shape = self.graph.only("Input").name, self.input_shape
-        c, h, w = next(b for stage in self.stages for b in stage.branches if b.source == name).size
-        if rows.ndim != 3 or rows.shape[1] != c or len(rows) % (h * w):
-            raise NirError(f"{where}: shape {rows.shape} is not legal: must be (images, {', '.join(map(str, shape))}, T) spikes, or "
-                           f"(images * {h * w}, {c}, T), the machine's rows")  # fmt: skip
-        maps = np.moveaxis(rows.reshape(-1, h, w, c, rows.shape[2]), 3, 1)
-        return maps.reshape(len(maps), *shape, rows.shape[2])
+        """See :meth:`scripts.importer.encoder.Encoder.rows`."""
+        return self.encoder.rows(x)
 
     def encode(self, x: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        """Pixels to the machine's input spikes, by the contract's encoding.
-
-        Args:
-            x: (M, inputs) or (M, *input shape) pixels; with ``direct`` integers.
-
-        Returns:
-            (M * pixels, K, T) uint8 input spikes of the machine.
-
-        Raises:
-            NirError: Wrong shape or values, or the network takes spikes.
-        """
-        where, shape = self.network.name, self.input_shape
-        size = int(np.prod(shape))
-        if x.ndim < 2 or int(np.prod(x.shape[1:])) != size:
-            wanted = f"(M, {size})" if len(shape) == 1 else f"(M, {', '.join(map(str, shape))})"
-            raise NirError(f"{where}: input of shape {x.shape} is not legal: must be {wanted}")
-        x = x.reshape(len(x), *shape)
-        if self.contract.encoding == "thresholds":
-            assert self.contract.thresholds is not None
-            steps = np.stack([x >= level for level in self.contract.thresholds], axis=-1)
-            return np.asarray(self.rows(steps.astype(np.uint8)))
-        if self.contract.encoding != "direct":
-            raise NirError(f"{where}: takes spikes (--encoding spikes): pixels cannot be encoded; give --encoding thresholds or direct")
-        if (x != np.rint(x)).any():
-            raise NirError(f"{where}: pixels with fractions are not legal: direct encoding is integer arithmetic; give whole pixels and "
-                           "--pixel-scale")  # fmt: skip
-        layer, rows = self.host[0], self.rows(x)[:, :, None]
-        if layer.conv:
-            rows = conv_rows(rows, layer.conv)
-        sums: npt.NDArray[np.int64] = np.matmul(rows[:, :, 0].astype(np.int64), layer.weights.astype(np.int64), dtype=np.int64)
-        spikes: list[npt.NDArray[Any]] = []
-        for m in range(0, len(sums), 1 << 14):
-            now: npt.NDArray[np.int64] = np.repeat(sums[m : m + (1 << 14), None, :], self.network.T, axis=1)
-            spikes.append(neurons_fast(now, layer).astype(np.uint8))
-        return np.concatenate(spikes)
+        """See :meth:`scripts.importer.encoder.Encoder.encode`."""
+        return self.encoder.encode(x)
 
     def facts(self) -> dict[str, Any]:
         """The contract and how it was quantised, for manifests and companions."""
@@ -143,10 +93,10 @@ class Imported:
             layers.append({"name": stage.name, "node": stage.node, "nodes": stage.nodes, "k": q.layer.k, "n": q.layer.n,
                            "leak": q.layer.leak, "output_shape": list(stage.map), "pool": list(stage.pool) if stage.pool else None,
                            "exact": q.exact, "rounding": q.rounding.facts(), "scale": [float(v) for v in q.scale]})  # fmt: skip
-        return {"format": "loas-import", "version": 1, "name": self.network.name, "network": Path(self.graph.where).name,
+        return {"format": FORMAT, "version": VERSION, "name": self.network.name, "network": Path(self.graph.where).name,
                 "network_sha256": self.digest, "contract": self.facts(), "contract_said_by": self.contract.origin,
-                "input_shape": list(self.input_shape), "host_layers": [layer.name for layer in self.host], "layers": layers,
-                "notes": self.notes}  # fmt: skip
+                "input_shape": list(self.input_shape), "input_map": list(self.encoder.input_map),
+                "host_layers": [layer.name for layer in self.host], "layers": layers, "notes": self.notes}  # fmt: skip
 
 
 def read_nir(path: Path, sidecar: Path | None = None, *, alone: bool = False, **options: Any) -> Imported:
@@ -161,20 +111,17 @@ def read_nir(path: Path, sidecar: Path | None = None, *, alone: bool = False, **
     Raises:
         NirError: Unreadable file, a node that cannot be mapped, or something that NIR does not say and nobody else did.
     """
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as err:
-        raise NirError(f"{path}: cannot be read: {err.strerror}") from err
+    found = digest(path)
     beside = path.with_suffix(".json")
     side: dict[str, Any] = {}
     if sidecar is not None or not alone or beside.exists():
         sidecar = beside if sidecar is None else sidecar
         side = load_sidecar(sidecar)
-        if side.get("network_sha256", digest) != digest:
-            raise NirError(f"{sidecar}: network_sha256 = {side['network_sha256']} is not legal: {path} has {digest}")
+        if side.get("network_sha256", found) != found:
+            raise NirError(f"{sidecar}: network_sha256 = {side['network_sha256']} is not legal: {path} has {found}")
     name = str(side.get("name", path.stem))
     imported = import_graph(graphs.read(path), side, str(path), name, sidecar_name=str(sidecar or ""), **options)
-    return replace(imported, digest=digest)
+    return replace(imported, digest=found)
 
 
 def import_graph(
@@ -216,6 +163,7 @@ def import_graph(
     contract = require(gather(options, side, sidecar_name), graph)
     notes = list(remarks(contract, graph))
     found = shapes(graph, input_shape)
+    spread(contract.pixel_offset, found[graph.only("Input").name], where, "--pixel-offset")
     stages = build_stages(graph, contract, found)
     match(graph, side, stages)
     notes = [*graph.notes, *notes]
@@ -253,9 +201,15 @@ def import_graph(
             machine = join(stages[1:], layers[1:], {stages[0].node: -1})
         else:
             machine = join(stages, layers, {start: -1})
-        return Imported(layers[:host], Network(name, contract.steps, machine), side, contract, graph, found, stages, quantised, how, notes)
+        net = Imported(layers[:host], Network(name, contract.steps, machine), side, contract, graph, found, stages, quantised, how, notes)
     except NetworkError as err:
         raise NirError(f"{where}: {err}") from err
+    if np.any(contract.pixel_offset):
+        exact = net.encoder.offsets()
+        off = float(np.abs(exact - np.rint(exact)).max())
+        notes.append(f"{stages[0].name}: the pixel offset takes constants from the sums, "
+                     + (f"rounded by up to {off:.2g} of an integer step" if off > 1e-6 else "not rounded"))  # fmt: skip
+    return net
 
 
 def _host(graph: Graph, contract: Contract, stages: list[Stage], entries: dict[str, Any]) -> int:
@@ -274,24 +228,32 @@ def _host(graph: Graph, contract: Contract, stages: list[Stage], entries: dict[s
     return host
 
 
-def write_network(imported: Imported, path: Path) -> Path:
-    """Writes the network and its companion JSON beside it, both or none.
+def write_network(imported: Imported, path: Path) -> list[Path]:
+    """Writes the network, the host's layers if it has any, and its companion JSON beside it, all or none.
+
+    Returns:
+        The files, the network first.
 
     Raises:
         LoasError: They cannot be written.
     """
-    companion = path.with_suffix(".contract.json")
-    part, beside = path.with_name(path.name + ".part"), companion.with_name(companion.name + ".part")
+    files = [path, *([host_of(path)] if imported.host else []), companion_of(path)]
+    parts = [file.with_name(file.name + ".part") for file in files]
     try:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            imported.network.save(part)
-            beside.write_text(json.dumps(imported.companion(), indent=1) + "\n", encoding="utf-8")
-            part.replace(path)
-            beside.replace(companion)
+            imported.network.save(parts[0])
+            if imported.host:
+                Network(f"{imported.network.name} on the host", imported.contract.steps, imported.host).save(parts[1])
+            facts = {**imported.companion(), "npz_sha256": digest(parts[0]), "host_network": digest(parts[1]) if imported.host else None}
+            parts[-1].write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            if not imported.host:
+                host_of(path).unlink(missing_ok=True)  # of an earlier import
+            for part, file in zip(parts, files, strict=True):
+                part.replace(file)
         finally:
-            part.unlink(missing_ok=True)
-            beside.unlink(missing_ok=True)
+            for part in parts:
+                part.unlink(missing_ok=True)
     except OSError as err:
         raise LoasError(f"{path}: cannot be written: {err.strerror}") from err
-    return companion
+    return files

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
@@ -19,7 +20,7 @@ from golden.errors import LoasError
 from golden.foreign import identify
 from scripts.importer.calibrate import better, clips
 from scripts.importer.contract import COMPARISONS, DECAYS, DIALECTS, ENCODINGS, GAINS, LIF_GAINS, RESETS, T_MAX
-from scripts.importer.data import Samples, samples
+from scripts.importer.data import Samples, read_labels, samples
 from scripts.importer.diff import compare
 from scripts.importer.errors import NirError
 from scripts.importer.expect import Expectation, read_expectation
@@ -42,7 +43,10 @@ CONTRACT = (
     click.option("--if-gain", type=click.Choice(GAINS), help="An IF adds r I a step, or r dt I."),
     click.option("--encoding", type=click.Choice(ENCODINGS), help="The data are spikes, or pixels that the host encodes."),
     click.option("--thresholds", help="Of the encoding thresholds: T numbers, 4,8,12,16: spike at t if pixel >= number."),
-    click.option("--pixel-scale", type=float, help="The network was trained on pixels divided by this, e.g. 255.  [default: 1]"),
+    click.option("--pixel-scale", help="The network was trained on pixels divided by this, e.g. 255; one number, or one a channel, "
+                 "a,b,c.  [default: 1]"),
+    click.option("--pixel-offset", help="Taken from the pixels before they are divided: Normalize(mean, std) of 0 to 255 is 255 * mean, "
+                 "and the scale 255 * std.  [default: 0]"),
 )
 QUANTISATION = (
     click.option("--bits", type=click.Choice(["4", "5", "6", "7", "8"]), help="Of a weight.  [default: the sidecar's, else 8]"),
@@ -59,12 +63,14 @@ EXPECT = click.option(
     "--expect", type=PATH,
     help="What the toolkit recorded: .npz of spikes (images, *shape, T) or outputs by the names of nodes or layers. Says where the network "
     "first parts from it; exit code 1 if the float reference does.")  # fmt: skip
-DATA = (
-    click.option("--data", type=PATH, required=True, help="IDX (also .gz), .npz, image (.png, .pgm, .jpg) or folder of images."),
+SAMPLES = (
+    click.option("--data", type=PATH, required=True, help="IDX (also .gz), .npy, .npz, image (.png, .pgm, .jpg) or folder."),
     click.option("--data-array", help="Array of the .npz, e.g. x_test."),
-    click.option("--labels", type=PATH, help="IDX or .npz."),
-    click.option("--labels-array", help="Array of the .npz, e.g. y_test."),
     click.option("--images", type=int, help="Only the first images.  [default: all]"),
+)
+LABELS = (
+    click.option("--labels", type=PATH, help="IDX, .npy or .npz."),
+    click.option("--labels-array", help="Array of the .npz, e.g. y_test."),
 )
 
 
@@ -77,7 +83,14 @@ def import_options(command: Command) -> Command:
 
 def data_options(command: Command) -> Command:
     """Adds the options that choose data and labels."""
-    for option in reversed(DATA):
+    for option in reversed(SAMPLES + LABELS):
+        command = option(command)
+    return command
+
+
+def sample_options(command: Command) -> Command:
+    """Adds the options that choose data without labels."""
+    for option in reversed(SAMPLES):
         command = option(command)
     return command
 
@@ -141,10 +154,11 @@ def load(model: Path, console: Console | None, *, config: str | None = None, pru
         kind = identify(model)
         about = f": is {kind.what}: {kind.model}" if kind and kind.model else ""
         raise NirError(f"{model}: is no .nir file: must be a network in NIR{about}")
-    names = ("T", "dt", "comparison", "decay", "lif_gain", "if_gain", "encoding", "pixel_scale", "dialect")
+    names = ("T", "dt", "comparison", "decay", "lif_gain", "if_gain", "encoding", "dialect")
     options = {key: given[key] for key in names}
     options |= _resets(given["reset"])
-    options["thresholds"] = _numbers("--thresholds", given["thresholds"], float)
+    for key in ("thresholds", "pixel_scale", "pixel_offset"):
+        options[key] = _numbers("--" + key.replace("_", "-"), given[key], float)
     options["input_shape"] = _numbers("--input-shape", given["input_shape"], int)
     options["bits"] = None if given["bits"] is None else int(given["bits"])
     options["drop_once"] = given["drop_once"]
@@ -204,11 +218,19 @@ def labelled(imported: Imported, given: dict[str, Any]) -> tuple[Samples, np.nda
     Raises:
         LoasError: They do not fit.
     """
-    from scripts.importer.data import read_labels
-
     x = samples(imported, given["data"], given["data_array"], given["images"])
-    if given["labels"] is None and given["labels_array"] is None:
-        return x, None
-    if given["labels"] is None and given["data"].suffix != ".npz":
+    return x, labels_of(given, len(x))
+
+
+def labels_of(given: dict[str, Any], images: int) -> npt.NDArray[np.int64] | None:
+    """The labels after the options of :func:`data_options`, one an image; None: there are none.
+
+    Raises:
+        LoasError: They do not fit, or it is not said where they are.
+    """
+    labels, array = given.get("labels"), given.get("labels_array")
+    if labels is None and array is None:
+        return None
+    if labels is None and given["data"].suffix != ".npz":
         raise LoasError("--labels-array is not legal alone: give --labels, or an .npz as --data")
-    return x, read_labels(given["labels"] or given["data"], given["labels_array"], len(x))
+    return read_labels(labels or given["data"], array, images)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scripts.importer.axes import spread
 from scripts.importer.contract import Contract
 from scripts.importer.errors import NirError
 from scripts.importer.graph import Floats, Graph, Node
@@ -129,7 +130,8 @@ def run(graph: Graph, contract: Contract, shapes: dict[str, Shape], x: npt.NDArr
     else:
         want = (*shape, T) if contract.encoding == "spikes" else shape
         raise NirError(f"{graph.where}: input of shape {x.shape} is not legal: must be (B, {', '.join(map(str, want))})")
-    trace = Trace({name: steps / contract.pixel_scale}, {})
+    scale = spread(contract.pixel_scale, shape, graph.where, "--pixel-scale")
+    trace = Trace({name: (steps - spread(contract.pixel_offset, shape, graph.where, "--pixel-offset")) / scale}, {})
     for key, node in graph.nodes.items():
         if node.kind == "Input":
             continue

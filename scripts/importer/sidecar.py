@@ -19,7 +19,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "": ("format", "version", "name", "T", "dt", "reset", "resets", "comparison", "decay", "lif_gain", "if_gain", "dialect",
          "weight_bits", "network_sha256", "input", "layers",
          "network", "readout", "quantisation", "split", "expected", "training", "comment"),
-    "input": ("encoding", "thresholds", "pixel_scale",
+    "input": ("encoding", "thresholds", "pixel_scale", "pixel_offset",
               "runs_on", "pixel_min", "pixel_max", "shape", "order", "nodes", "comment"),
     "layers[i]": ("name", "affine", "neuron", "runs_on", "kind", "scale", "leak", "drop_once", "k", "n",
                   "pool", "input_shape", "neuron_shape", "output_shape", "comment"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from scripts.importer.axes import spread
 from scripts.importer.contract import Contract
 from scripts.importer.folding import Branch, Linear, Map, add, apply, as_map, per_channel, spikes
 from scripts.importer.graph import Floats, Graph, Node
@@ -184,7 +185,12 @@ def build_stages(graph: Graph, contract: Contract, shapes: dict[str, Shape]) -> 
     """See :meth:`Builder.build`; the input's scale is folded in."""
     stages = Builder(graph, contract, shapes).build()
     source = graph.only("Input").name
-    if contract.pixel_scale != 1:
+    scale = spread(contract.pixel_scale, shapes[source], graph.where, "--pixel-scale")
+
+    def scaled(branch: Branch) -> Branch:
+        return replace(branch, kernel=branch.kernel / scale.reshape(branch.size)[:, :1, :1]) if branch.source == source else branch
+
+    if (scale != 1).any():
         for stage in stages:
-            stage.branches = [replace(b, kernel=b.kernel / contract.pixel_scale) if b.source == source else b for b in stage.branches]
+            stage.branches = [scaled(branch) for branch in stage.branches]
     return stages
