@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import random
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,6 @@ class ConfigError(LoasError):
 def clog2(value: int) -> int:
     """Verilog's ``$clog2``: bits needed to count ``value`` states (0 for 0 and 1)."""
     return max(0, value - 1).bit_length()
-
-
-def _power_of_two(value: int) -> bool:
-    return value > 0 and value & (value - 1) == 0
 
 
 @dataclass(frozen=True)
@@ -186,48 +184,15 @@ class Config:
             ConfigError: A field is out of range; names file, configuration, field, value, legal range.
         """
 
-        def need(field: str, ok: bool, legal: str) -> None:
-            if not ok:
-                raise ConfigError(f"{self.source}: [{self.name}] {field} = {getattr(self, field)} is not legal: must be {legal}")
-
         for field in PARAMETERS:
             value = getattr(self, field)
             if not isinstance(value, int) or isinstance(value, bool):
                 raise ConfigError(f"{self.source}: [{self.name}] {field} = {value!r} is not legal: must be an integer")
-
-        def span(field: str, low: int, high: int) -> None:
-            need(field, low <= getattr(self, field) <= high, f"{low} to {high}")
-
-        def power(field: str, low: int, high: int) -> None:
+        for field, rule in RULES.items():
+            values, legal = rule(self)
             value = getattr(self, field)
-            need(field, _power_of_two(value) and low <= value <= high, f"a power of two, {low} to {high}")
-
-        span("T", 1, 16)
-        span("NUM_TPPES", 1, 64)
-        power("CHUNK_W", 32, 512)
-        power("WINDOW", 1, min(4, 512 // self.CHUNK_W))
-        power("SLICE_W", 4, min(64, self.CHUNK_W))
-        span("WEIGHT_W", 4, 8)
-        span("ACC_W", self.WEIGHT_W + 1, 31)  # 32 would leave no legal MEM_W
-        span("MEM_W", self.ACC_W + 1, 32)
-        need("K_MAX", self.K_MAX % self.window_w == 0 and self.window_w <= self.K_MAX <= 65536,
-             f"a multiple of WINDOW * CHUNK_W = {self.window_w}, {self.window_w} to 65536")  # fmt: skip
-        span("LAGGY", 0, 1)
-        need("SEQUENTIAL", self.SEQUENTIAL == 0 or (self.SEQUENTIAL == 1 and self.LAGGY == 0), "0 or 1, and 0 with LAGGY = 1")
-        span("DEEP", 0, 1)
-        power("FIFO_DEPTH", 2, 64)
-        need("INDEX_RATE", self.INDEX_RATE in (0, 1, 2, 4, 8) and self.INDEX_RATE <= self.chunk_bytes, "0, 1, 2, 4 or 8")
-        span("CARRY", 0, 1)
-        power("AXI_W", 32, 1024)
-        power("LINE_W", max(128, self.CHUNK_W, self.AXI_W), 2048)
-        need("LINE_W", self.LINE_W // self.AXI_W <= 256, f"at most 256 * AXI_W = {256 * self.AXI_W}")
-        power("NUM_BANKS", 1, 64)
-        power("NUM_WAYS", 1, 16)
-        power("NUM_SETS", 2, 4096)
-        power("OUTSTANDING", 2, 64)
-        # two rows of the widest layer must fit, so that one is computed while the other is compressed
-        power("OUT_ENTRIES", -(-2 * self.K_MAX // self.SLICE_W), 65536)
-        power("NUM_SLOTS", 2, 128)
+            if value not in values:
+                raise ConfigError(f"{self.source}: [{self.name}] {field} = {value} is not legal: must be {legal}")
         return self
 
     def override(self, **kw: int) -> Config:
@@ -253,6 +218,70 @@ class Config:
 
 
 PARAMETERS: tuple[str, ...] = tuple(f.name for f in dataclasses.fields(Config) if f.name.isupper())
+
+Legal = tuple[Sequence[int], str]  # the legal values of a field, and the same in words
+
+
+def _span(low: int, high: int) -> Legal:
+    return range(low, high + 1), f"{low} to {high}"
+
+
+def _power(low: int, high: int) -> Legal:
+    first = 1 << clog2(low)
+    return [first << i for i in range((high // first).bit_length())], f"a power of two, {low} to {high}"
+
+
+# What each parameter may be, from those in front of it. check() holds a configuration against these rules and
+# random_config() draws from them; rtl/ctrl/loas_param_check.v says them in Verilog.
+RULES: dict[str, Callable[[Config], Legal]] = {
+    "T": lambda c: _span(1, 16),
+    "NUM_TPPES": lambda c: _span(1, 64),
+    "CHUNK_W": lambda c: _power(32, 512),
+    "WINDOW": lambda c: _power(1, min(4, 512 // c.CHUNK_W)),
+    "SLICE_W": lambda c: _power(4, min(64, c.CHUNK_W)),
+    "WEIGHT_W": lambda c: _span(4, 8),
+    "ACC_W": lambda c: _span(c.WEIGHT_W + 1, 31),  # 32 would leave no legal MEM_W
+    "MEM_W": lambda c: _span(c.ACC_W + 1, 32),
+    "K_MAX": lambda c: (range(c.window_w, 65537, c.window_w),
+                        f"a multiple of WINDOW * CHUNK_W = {c.window_w}, {c.window_w} to 65536"),
+    "LAGGY": lambda c: _span(0, 1),
+    "SEQUENTIAL": lambda c: (range(2 - c.LAGGY), "0 or 1, and 0 with LAGGY = 1"),
+    "DEEP": lambda c: _span(0, 1),
+    "FIFO_DEPTH": lambda c: _power(2, 64),
+    "INDEX_RATE": lambda c: ([rate for rate in (0, 1, 2, 4, 8) if rate <= c.chunk_bytes], "0, 1, 2, 4 or 8"),
+    "CARRY": lambda c: _span(0, 1),
+    "AXI_W": lambda c: _power(32, 1024),
+    "LINE_W": lambda c: _power(max(128, c.CHUNK_W, c.AXI_W), 2048),
+    "NUM_BANKS": lambda c: _power(1, 64),
+    "NUM_WAYS": lambda c: _power(1, 16),
+    "NUM_SETS": lambda c: _power(2, 4096),
+    "OUTSTANDING": lambda c: _power(2, 64),
+    # two rows of the widest layer must fit, so that one is computed while the other is compressed
+    "OUT_ENTRIES": lambda c: _power(-(-2 * c.K_MAX // c.SLICE_W), 65536),
+    "NUM_SLOTS": lambda c: _power(2, 128),
+}  # fmt: skip
+
+
+def random_config(rng: random.Random, limits: Mapping[str, int] | None = None) -> Config:
+    """A legal configuration, every parameter drawn from its rule.
+
+    Args:
+        rng: Source of the draw.
+        limits: The largest value to draw of some parameters, so that a machine is small enough to simulate; where a rule
+            allows no value as small, its smallest one is taken.
+
+    Returns:
+        The configuration, named ``random*``.
+    """
+    limits = limits or {}
+    cfg = dataclasses.replace(load("tiny"), name="random*", source="random_config")
+    for field, rule in RULES.items():
+        values = rule(cfg)[0]
+        small = [value for value in values if value <= limits[field]] if field in limits else values
+        # the ends of a range are where a width is zero or a table has one entry
+        pick = rng.choice((small[0], small[-1])) if small and rng.random() < 0.3 else rng.choice(small or values[:1])
+        cfg = dataclasses.replace(cfg, **{field: pick})  # type: ignore[arg-type]
+    return cfg.check()
 
 
 @functools.lru_cache(maxsize=16)

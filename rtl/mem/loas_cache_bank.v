@@ -340,11 +340,11 @@ module loas_cache_bank #(
                     valid_reg[l]   <= !fill_drop;
                 end
             end
-        if (rst || invalidate) valid_reg <= {LINES{1'b0}};
+        if (rst || invalidate) valid_reg <= {NUM_SETS{{NUM_WAYS{1'b0}}}};   // in two steps: tools warn of counts above 8192
         if (rst) begin
             s1_valid_reg   <= 1'b0;
             miss_valid_reg <= 1'b0;
-            pending_reg    <= {LINES{1'b0}};
+            pending_reg    <= {NUM_SETS{{NUM_WAYS{1'b0}}}};
             slow_known_reg <= {NUM_SETS{1'b0}};
         end
     end

@@ -125,11 +125,11 @@ module loas_join #(
     wire [CHUNKS_W:0] rounded = {1'b0, cfg_chunks} + WINDOW_LAST[CHUNKS_W:0];
     wire [WIN_W-1:0]  windows = rounded[WINDOW_B +: WIN_W];          // of a column
     wire [CHUNKS_W:0] f0_next = ({{(CHUNKS_W+1-WIN_W){1'b0}}, f0_window_reg} + 1'b1) << WINDOW_B;
+    wire              f0_col_end = f0_window_reg + 1'b1 == windows;
     wire [CHUNKS_W:0] f0_need = f0_col_end ? {1'b0, cfg_chunks} : f0_next;
 
     wire f0_here     = complete[f0_bank_reg]
                     || (LAGGY != 0 && ld_valid && ld_bank == f0_bank_reg && f0_need <= {1'b0, ld_masks});
-    wire f0_col_end  = f0_window_reg + 1'b1 == windows;
     wire f0_task_end = f0_col_end && f0_cols_reg == 10'd1;
     wire f0_fire     = f0_valid_reg && f0_here && (!f1_valid_reg || f1_fire);
 

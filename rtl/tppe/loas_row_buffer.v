@@ -322,6 +322,7 @@ module loas_row_buffer #(
 
     // chunk c of a window has a RAM of its own
     wire [WIN_AW-1:0] mask_wr_window = masks_reg[WINDOW_B +: WIN_AW];
+    wire [CHUNK_AW:0] base_rd_place  = {1'b0, base_rd_chunk};   // a bit more, which is the window's number when there is but one
     genvar c;
     generate
         for (c = 0; c < WINDOW; c = c + 1) begin : gen_window
@@ -340,7 +341,7 @@ module loas_row_buffer #(
                 loas_ram #(.W(BASE_W), .DEPTH(2 << WIN_AW)) base_ram_inst (
                     .clk(clk),
                     .wr_en(sum_wr && here), .wr_addr({bank_reg, mask_wr_window}), .wr_data(bases),   // written with the mask
-                    .rd_en(base_rd_en), .rd_addr({base_rd_bank, base_rd_chunk[WINDOW_B +: WIN_AW]}),
+                    .rd_en(base_rd_en), .rd_addr({base_rd_bank, base_rd_place[WINDOW_B +: WIN_AW]}),
                     .rd_data(base_rd_data[c*BASE_W +: BASE_W])
                 );
             end
@@ -367,7 +368,7 @@ module loas_row_buffer #(
         if (word_rd_en) word_reg <= word_rd_index[WORDS_B-1:0];
     end
 
-    wire unused_ok = &{1'b0, word_rd_index, s_addr, mask_over, base_rd_chunk};
+    wire unused_ok = &{1'b0, word_rd_index, s_addr, mask_over, base_rd_place};
 
 endmodule
 

@@ -743,6 +743,7 @@ module loas_tppe #(
             wire                ent_valid, ent_ready, ent_match, ent_col_last, ent_task_last, ent_bank;
             wire [WEIGHT_W-1:0] ent_weight;
             wire [LOC_W-1:0]    ent_loc;
+            wire [WINDOW*BASE_W-1:0] window_base;
 
             loas_join #(
                 .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY),
@@ -764,7 +765,7 @@ module loas_tppe #(
                 .mask_rd_bank    (mask_rd_bank),
                 .mask_rd_window  (mask_rd_window),
                 .mask_rd_data    (mask_rd_data),
-                .mask_rd_base    (base_rd_data[WINDOW*BASE_W-1:0]),
+                .mask_rd_base    (window_base),
                 .b_valid         (join_b_valid),
                 .b_ready         (join_b_ready),
                 .b_data          (join_b_data),
@@ -793,6 +794,7 @@ module loas_tppe #(
             );
 
             if (LAGGY != 0) begin : gen_laggy
+                assign window_base = {WINDOW*BASE_W{1'b0}};   // the sums of slices go to the back
                 loas_join_laggy #(
                     .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
                     .FIFO_DEPTH(FIFO_DEPTH), .DEEP(DEEP), .LOC_W(LOC_W)
@@ -844,6 +846,7 @@ module loas_tppe #(
                     .m_sum         (end_sum),
                     .m_last        (end_last)
                 );
+                assign window_base   = base_rd_data;
                 assign base_rd_en    = mask_rd_en;
                 assign base_rd_bank  = mask_rd_bank;
                 wire [CHUNK_AW+WINDOW_B:0] first_chunk = {{(CHUNK_AW+WINDOW_B+1-WIN_AW){1'b0}}, mask_rd_window} << WINDOW_B;
