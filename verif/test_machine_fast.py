@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,13 +36,23 @@ def check(cfg: Config, seed: int, *, size: int = 96, rows: int | None = None, la
     return check_job(cfg, random_job(seed, cfg, size=size, rows=rows, layers=layers))
 
 
-def check_job(cfg: Config, job: Job, full: bool = True) -> Result:
-    """Runs a network; a failure names place, values and seed. Not full: outputs may have been written over, but not the last."""
+def check_job(
+    cfg: Config, job: Job, full: bool = True, program: Path | None = None, weather: tuple[int, int] | None = None
+) -> Result:  # fmt: skip
+    """Runs a network; a failure names place, values and seed.
+
+    Args:
+        cfg: The configuration.
+        job: The network.
+        full: Outputs of all layers are compared; else they may have been written over, but not the last.
+        program: The machine; by default Verilator's.
+        weather: Latency of the memory and percent of its stalls; random by default.
+    """
     seed = job.seed
     rng = random.Random(seed)
     # a large image is read again and again, from a cache of 2 KiB
-    latency, stall = rng.choice([0, 1, 20, 200 if len(job.image) < 32_768 else 50]), rng.choice([0, 0, 10, 50, 90])
-    result = run(build(cfg, len(job.image)), cfg, job.image, latency=latency, stall=stall, seed=seed,
+    latency, stall = weather or (rng.choice([0, 1, 20, 200 if len(job.image) < 32_768 else 50]), rng.choice([0, 0, 10, 50, 90]))
+    result = run(program or build(cfg, len(job.image)), cfg, job.image, latency=latency, stall=stall, seed=seed,
                  max_cycles=20_000_000, watchdog=100_000)  # fmt: skip
     where = f"{cfg.name} {cfg.engine}, {job}, latency {latency}, stall {stall} %"
     assert result.ok, f"{where}: {result.describe()}"
