@@ -13,28 +13,28 @@
 // shared by compressor and control in the same way.
 module loas_top #(
     parameter integer T           = 4,    // timesteps computed in parallel: accumulators and P-LIF stages of every TPPE
-    parameter integer NUM_TPPES   = 16,   // processing elements: nearly all of the area outside the cache
-    parameter integer CHUNK_W     = 128,  // bits of a bitmask chunk: width of the inner join
-    parameter integer WINDOW      = 1,    // chunks that an inner join looks at in a cycle
-    parameter integer SLICE_W     = 16,   // adders of a laggy prefix sum, neurons of an output entry
+    parameter integer NUM_TPPES   = 2,    // processing elements: nearly all of the area outside the cache
+    parameter integer CHUNK_W     = 32,   // bits of a bitmask chunk: width of the inner join
+    parameter integer WINDOW      = 2,    // chunks that an inner join looks at in a cycle
+    parameter integer SLICE_W     = 8,    // adders of a laggy prefix sum, neurons of an output entry
     parameter integer WEIGHT_W    = 8,    // bits of a weight
     parameter integer ACC_W       = 16,   // bits of the pseudo- and correction accumulators
     parameter integer MEM_W       = 24,   // bits of membrane, bias and threshold
-    parameter integer K_MAX       = 8192, // longest fiber: row buffers of every TPPE, FIFOs of the compressor
+    parameter integer K_MAX       = 512,  // longest fiber: row buffers of every TPPE, FIFOs of the compressor
     parameter integer LAGGY       = 1,    // 1: speculation and a laggy prefix sum over A; 0: two fast prefix sums
     parameter integer SEQUENTIAL  = 0,    // 1: timesteps one after the other: SparTen-SNN, to compare with; LAGGY must be 0
     parameter integer DEEP        = 0,    // 1: more pipeline stages, for the slow wires of an FPGA
     parameter integer FIFO_DEPTH  = 8,    // match position and weight FIFOs of a TPPE
-    parameter integer INDEX_RATE  = 4,    // bytes of index code decoded a cycle in every TPPE; 0: bitmasks only
+    parameter integer INDEX_RATE  = 2,    // bytes of index code decoded a cycle in every TPPE; 0: bitmasks only
     parameter integer CARRY       = 1,    // 1: membranes are carried between chunks of timesteps: a multiplier and 64 words a TPPE
-    parameter integer AXI_W       = 1024, // data bits of the memory port
-    parameter integer LINE_W      = 1024, // bits of a cache line: width of crossbar and line buffers
-    parameter integer NUM_BANKS   = 16,   // cache look-ups a cycle
-    parameter integer NUM_WAYS    = 16,   // tags compared in a look-up
-    parameter integer NUM_SETS    = 8,    // sets of a bank
-    parameter integer OUTSTANDING = 32,   // line reads in flight on AXI
-    parameter integer OUT_ENTRIES = 2048, // output buffer: a RAM of as many entries
-    parameter integer NUM_SLOTS   = 64    // output rows in flight: a few counters each
+    parameter integer AXI_W       = 32,   // data bits of the memory port
+    parameter integer LINE_W      = 128,  // bits of a cache line: width of crossbar and line buffers
+    parameter integer NUM_BANKS   = 2,    // cache look-ups a cycle
+    parameter integer NUM_WAYS    = 2,    // tags compared in a look-up
+    parameter integer NUM_SETS    = 4,    // sets of a bank
+    parameter integer OUTSTANDING = 4,    // line reads in flight on AXI
+    parameter integer OUT_ENTRIES = 256,  // output buffer: a RAM of as many entries
+    parameter integer NUM_SLOTS   = 8     // output rows in flight: a few counters each
 ) (
     input  wire               clk,
     input  wire               rst,

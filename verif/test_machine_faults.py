@@ -616,7 +616,7 @@ async def hang_while_draining(dut) -> None:  # type: ignore[no-untyped-def]
 
 
 # the back ends differ behind all checks: one of them by default
-VARIANTS: dict[str, dict[str, int]] = {"tiny": {}}
+VARIANTS: dict[str, dict[str, int]] = {"tiny": {}, "deep": {"DEEP": 1}}
 if LONG:
     VARIANTS |= {"fast": {"LAGGY": 0}, "sparten": {"LAGGY": 0, "SEQUENTIAL": 1}}
 SEEDS = max(1, int(os.environ.get("LOAS_SEEDS", "40")) // 40)

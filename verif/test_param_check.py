@@ -1,13 +1,14 @@
 """Illegal parameters stop the build with the rule's name, legal ones do not, and golden/config.py says the same of both."""
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from golden.config import ConfigError, load
+from golden.config import PARAMETERS, ConfigError, load
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = tomllib.loads((ROOT / "spec" / "configs.toml").read_text())
@@ -59,3 +60,28 @@ def test_illegal_parameter_stops(change: dict[str, int], tmp_path: Path) -> None
     assert f"loas_rule_{next(iter(change))}_must_be" in result.stderr
     with pytest.raises(ConfigError, match=f"{next(iter(change))} = .* is not legal"):
         load("tiny").override(**change)
+
+
+def defaults(file: Path) -> dict[str, int]:
+    """Default values of a module's integer parameters that have the names of a configuration's."""
+    text = file.read_text(encoding="utf-8").split("endmodule")[0]
+    return {name: int(value) for name, value in re.findall(r"parameter +integer +(\w+) *= *(\d+)", text) if name in PARAMETERS}
+
+
+# the whole machine, and what holds it: whoever takes one as it is gets a machine that packer, host and documents know
+TOPS = {"rtl/loas_top.v": "tiny", "rtl/ctrl/loas_param_check.v": "tiny", "verif/rtl/loas_system.v": "tiny", "verif/rtl/loas_tb.v": "tiny",
+        "verif/rtl/loas_board_tb.v": "tiny", "verif/rtl/tb_pynq_z2.v": "tiny", "fpga/rtl/loas_board.v": "ulx3s",
+        "fpga/ulx3s/loas_ulx3s.v": "ulx3s", "verif/rtl/loas_ulx3s_tb.v": "ulx3s", "fpga/icebreaker/loas_icebreaker.v": "icebreaker",
+        "fpga/pynq_z2/loas_pynq_z2.v": "pynq_z2"}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", TOPS)
+def test_defaults_are_a_named_configuration(file: str) -> None:
+    assert defaults(ROOT / file) == load(TOPS[file]).verilog_parameters()
+
+
+def test_every_top_is_held() -> None:
+    """A module with most of a configuration's parameters is a machine."""
+    files = [path for folder in ("rtl", "fpga", "verif/rtl") for path in (ROOT / folder).rglob("*.v")]
+    machines = {path.relative_to(ROOT).as_posix() for path in files if len(defaults(path)) > len(PARAMETERS) * 3 // 4}
+    assert machines - {"rtl/tppe/loas_tppe.v"} == set(TOPS)

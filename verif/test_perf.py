@@ -24,7 +24,8 @@ TPPE = list(PORTS)[:9]
 
 @dataclass
 class Model:
-    """Drives random events, and says what every counter holds: events are added up, then accumulated, a cycle each."""
+    """Drives random events, and says what every counter holds: events are added up, then accumulated, a cycle each; with DEEP they
+    wait a cycle before."""
 
     dut: Any
     run: float = 0.9
@@ -32,6 +33,7 @@ class Model:
     density: float = 0.5
     counts: list[int] = field(default_factory=lambda: [0] * 16)
     pending: list[int] | None = None
+    waiting: list[int] | None = None
     driven: tuple[bool, bool, list[int]] = (False, False, [])
     seen: int = 0
 
@@ -55,7 +57,9 @@ class Model:
             self.counts = [0] * 16
         elif self.pending:
             self.counts = [a + b for a, b in zip(self.counts, self.pending, strict=True)]
-        self.pending = events if running and not clear else None
+        came = events if running and not clear else None
+        self.pending = (self.waiting if param(self.dut, "DEEP") else came) if not clear else None
+        self.waiting = came
 
     def compare(self, cycle: int) -> None:
         packed = int(self.dut.counters.value)
@@ -100,7 +104,8 @@ async def categories_sum_up(dut: Any) -> None:
             getattr(dut, f"ev_{PORTS[name]}").value = sum(1 << p for p, k in enumerate(kinds) if k == kind)
         await loop.step()
     dut.run.value = 0
-    await loop.step()
+    for _ in range(1 + param(dut, "DEEP")):
+        await loop.step()
     packed = int(dut.counters.value)
     counts = {name: packed >> 64 * index & (1 << 64) - 1 for name, index in INDEX.items()}
     assert counts["cycles"] == 100
@@ -109,12 +114,12 @@ async def categories_sum_up(dut: Any) -> None:
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def final_after_run(dut: Any) -> None:
-    """Two cycles after run fell nothing moves any more, whatever events come; rst zeroes."""
+    """Two cycles after run fell (DEEP: three) nothing moves any more, whatever events come; rst zeroes."""
     loop, model = await start(dut, run=1.0, density=1.0)
     for _ in range(20):
         await loop.step()
     model.run = 0.0
-    for _ in range(2):
+    for _ in range(2 + param(dut, "DEEP")):
         await loop.step()
     final = int(dut.counters.value)
     for _ in range(50):
@@ -132,7 +137,7 @@ async def reset_while_running(dut: Any) -> None:
         for _ in range(cycles):
             await loop.step()
         await loop.reset()
-        model.counts, model.pending = [0] * 16, None
+        model.counts, model.pending, model.waiting = [0] * 16, None, None
     await loop.step()
 
 
@@ -150,8 +155,8 @@ async def carries(dut: Any, bit: int) -> None:
     assert all(count >> bit for count in model.counts)
 
 
-@pytest.mark.parametrize("tppes,cache_w,bytes_w", [(16, 5, 8), (1, 2, 3), (64, 7, 12)])
-def test_perf(sim: str, tppes: int, cache_w: int, bytes_w: int) -> None:
+@pytest.mark.parametrize("tppes,cache_w,bytes_w,deep", [(16, 5, 8, 0), (1, 2, 3, 0), (64, 7, 12, 0), (4, 3, 4, 1)])
+def test_perf(sim: str, tppes: int, cache_w: int, bytes_w: int, deep: int) -> None:
     from lib.sim import run
 
-    run("loas_perf", "test_perf", sim, {"NUM_TPPES": tppes, "CACHE_W": cache_w, "BYTES_W": bytes_w})
+    run("loas_perf", "test_perf", sim, {"NUM_TPPES": tppes, "CACHE_W": cache_w, "BYTES_W": bytes_w, "DEEP": deep})

@@ -346,9 +346,10 @@ async def blocks_are_fetched_ahead(dut) -> None:  # type: ignore[no-untyped-def]
     await tb.reset()
     tb.calm = 16
     line, far = int(dut.LINE_W.value) // 8, int(dut.CACHE_LINES.value) // 2
-    longest = 0
-    for _ in range(8):
-        layer = random_layer(dut)
+    longest, layers = 0, 0
+    while layers < 8 or longest <= far:   # one at least is longer than what is fetched ahead
+        layer, layers = random_layer(dut), layers + 1
+        assert layers < 100
         assert await tb.run(layer)
         wanted = [set(range(params // line * line, min(params // line * line + far * line, layer.b_end), line))
                   for params, *_ in layer.blocks]
@@ -365,7 +366,6 @@ async def blocks_are_fetched_ahead(dut) -> None:  # type: ignore[no-untyped-def]
                 task += min(layer.tile, layer.m - first)
         assert seen == len(tb.fetches), f"fetched once more: {layer}"
         longest = max(longest, (layer.b_end - layer.b_base) // line)
-    assert longest > far, "no layer was longer than half the cache: the test says nothing"
 
 
 @pytest.mark.parametrize("shape", [

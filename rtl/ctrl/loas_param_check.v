@@ -9,28 +9,28 @@
 // spells the rule, which stops Icarus, Verilator and Yosys alike. golden/config.py holds the same rules.
 module loas_param_check #(
     parameter integer T           = 4,
-    parameter integer NUM_TPPES   = 16,
-    parameter integer CHUNK_W     = 128,
-    parameter integer WINDOW      = 1,
-    parameter integer SLICE_W     = 16,
+    parameter integer NUM_TPPES   = 2,
+    parameter integer CHUNK_W     = 32,
+    parameter integer WINDOW      = 2,
+    parameter integer SLICE_W     = 8,
     parameter integer WEIGHT_W    = 8,
     parameter integer ACC_W       = 16,
     parameter integer MEM_W       = 24,
-    parameter integer K_MAX       = 8192,
+    parameter integer K_MAX       = 512,
     parameter integer LAGGY       = 1,
     parameter integer SEQUENTIAL  = 0,
     parameter integer DEEP        = 0,
     parameter integer FIFO_DEPTH  = 8,
-    parameter integer INDEX_RATE  = 4,
+    parameter integer INDEX_RATE  = 2,
     parameter integer CARRY       = 1,
-    parameter integer AXI_W       = 1024,
-    parameter integer LINE_W      = 1024,
-    parameter integer NUM_BANKS   = 16,
-    parameter integer NUM_WAYS    = 16,
-    parameter integer NUM_SETS    = 8,
-    parameter integer OUTSTANDING = 32,
-    parameter integer OUT_ENTRIES = 2048,
-    parameter integer NUM_SLOTS   = 64
+    parameter integer AXI_W       = 32,
+    parameter integer LINE_W      = 128,
+    parameter integer NUM_BANKS   = 2,
+    parameter integer NUM_WAYS    = 2,
+    parameter integer NUM_SETS    = 4,
+    parameter integer OUTSTANDING = 4,
+    parameter integer OUT_ENTRIES = 256,
+    parameter integer NUM_SLOTS   = 8
 );
 
     generate

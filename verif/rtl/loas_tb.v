@@ -15,7 +15,7 @@ module loas_tb #(
     parameter integer T           = 4,      // timesteps computed in parallel
     parameter integer NUM_TPPES   = 2,      // processing elements
     parameter integer CHUNK_W     = 32,     // bits of a bitmask chunk
-    parameter integer WINDOW      = 1,
+    parameter integer WINDOW      = 2,
     parameter integer SLICE_W     = 8,      // adders of a laggy prefix sum
     parameter integer WEIGHT_W    = 8,      // bits of a weight
     parameter integer ACC_W       = 16,     // accumulator bits
@@ -25,7 +25,7 @@ module loas_tb #(
     parameter integer SEQUENTIAL  = 0,      // 1: SparTen-SNN
     parameter integer DEEP        = 0,      // 1: more pipeline stages, for the slow wires of an FPGA
     parameter integer FIFO_DEPTH  = 8,      // match FIFOs
-    parameter integer INDEX_RATE  = 4,
+    parameter integer INDEX_RATE  = 2,
     parameter integer CARRY       = 1,
     parameter integer AXI_W       = 32,     // data bits of the memory port
     parameter integer LINE_W      = 128,    // bits of a cache line
