@@ -326,12 +326,11 @@ def test_index_blocks(string: bytes, nnz: int, message: str) -> None:
 
     if not message:
         assert np.count_nonzero(read()[0]) == nnz
-        return
-    if message == "index":  # zero padding is a gap of 0 too: the second weight is there, and the string is what it should be
+    elif message == "index":  # zero padding is a gap of 0 too: the second weight is there, and the string is what it should be
         assert np.flatnonzero(read()[0]).tolist() == [0, 1]
-        return
-    with pytest.raises(fiber.FiberError, match=message):
-        read()
+    else:
+        with pytest.raises(fiber.FiberError, match=message):
+            read()
 
 
 # ---- any word changed ----------------------------------------------------------------------------------------------------

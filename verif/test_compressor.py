@@ -11,7 +11,7 @@ import cocotb
 import pytest
 from cocotb.triggers import ClockCycles, FallingEdge
 
-from lib.lockstep import STALLS, Loop, Pause, Sink, param
+from lib.lockstep import STALLS, Loop, Pause, Sink, needs, param
 from lib.out_ref import fiber_chunks, integer_chunks, random_row
 
 KINDS = ("empty", "full", "one", "last", "dense", "sparse", "mixed")
@@ -343,11 +343,10 @@ async def reads_on_while_blocked(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
+@needs(lambda dut: param(dut, "CHUNK_W") == 32, "the row is made for the head FIFO of 32-bit chunks")
 async def reads_ahead_of_blocked_row(dut: Any) -> None:
     """The last integer of row 0 waits for the full head FIFO, the first of row 1 behind it: so row 1 is read by a cycle earlier."""
     loop = Loop(dut)
-    if param(dut, "CHUNK_W") != 32:
-        return
     chunks = param(dut, "K_MAX") // 32
     depth = max(4, 1 << (chunks - 1).bit_length())
     writer, counter = await block(dut, loop, [list(range(depth + 1))] * 4, True, 0)
@@ -384,6 +383,7 @@ async def longest_rows(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
+@needs(lambda dut: param(dut, "NUM_SLOTS") >= 4, "fewer rows have no steady state")
 async def row_rate(dut: Any) -> None:
     """A row in the steady state: max(entries + 1, chunks, words at SLICE_W a cycle) cycles, and little more."""
     loop, rng = Loop(dut), random.Random(random.getrandbits(32))
@@ -391,8 +391,6 @@ async def row_rate(dut: Any) -> None:
     dut.layer_start.value = 0
     await loop.reset()
     slots = param(dut, "NUM_SLOTS")
-    if slots < 4:
-        return  # too few rows for a steady state
     n = min(param(dut, "K_MAX"), param(dut, "OUT_ENTRIES") * slice_w // slots)
     for kind in ("empty", "sparse", "dense", "full"):
         rows = [random_row(rng, n, t, kind) for _ in range(slots)]

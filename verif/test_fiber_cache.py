@@ -11,6 +11,8 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
+from lib.lockstep import needs, param
+
 Request = tuple[int, bool, bool]  # address, keep, fetch
 LENGTH = int(os.environ.get("LOAS_LENGTH", "1"))  # random runs are this much longer in `make regress`
 
@@ -341,11 +343,10 @@ async def miss_bandwidth(dut) -> None:  # type: ignore[no-untyped-def]
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
+@needs(lambda dut: param(dut, "NUM_WAYS") > 1, "with one way there is no choice of a victim")
 async def fetched_lines_wait_for_their_reader(dut) -> None:  # type: ignore[no-untyped-def]
     """A stream fetched half the cache ahead, four times its size: what was fetched is not thrown out before it was read."""
     tb = TB(dut)
-    if tb.ways < 2:
-        return
     await tb.start()
     tb.latency = lambda: 3
     ahead, count = tb.lines // 2, 4 * tb.lines
@@ -358,10 +359,9 @@ async def fetched_lines_wait_for_their_reader(dut) -> None:  # type: ignore[no-u
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
+@needs(lambda dut: param(dut, "NUM_WAYS") > 1, "with one way there is no choice of a victim")
 async def kept_lines_survive_a_scan(dut) -> None:  # type: ignore[no-untyped-def]
     tb = TB(dut)
-    if tb.ways < 2:
-        return
     await tb.start()
     tb.latency = lambda: 3
     kept = list(range(tb.banks * tb.sets * (tb.ways // 2)))
@@ -413,11 +413,10 @@ async def nobody_starves(dut) -> None:  # type: ignore[no-untyped-def]
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
+@needs(lambda dut: param(dut, "NUM_WAYS") * param(dut, "NUM_SETS") >= 4, "a bank of few lines has none to hit while others wait")
 async def hits_pass_waiting_misses(dut) -> None:  # type: ignore[no-untyped-def]
     """While all other ports wait for memory in the bank, a port streams hits from it at full rate."""
     tb = TB(dut)
-    if tb.ways * tb.sets < 4:
-        return
     await tb.start()
     await tb.run({0: [tb.read(0)]})
     tb.latency = lambda: 300

@@ -10,7 +10,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Pause, Sink, Source, param
+from lib.lockstep import STALLS, Loop, Pause, Sink, Source, needs, param
 
 LINES = 64   # of the memory
 
@@ -88,13 +88,13 @@ async def random_ranges(dut: Any, idle: str, stall: str, read: str, late: int) -
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
+@needs(lambda dut: param(dut, "LINES") == 2 and param(dut, "LINE_W") >= 4 * param(dut, "ITEM_W"),
+       "one line buffer, or one of few items, does not hide a read")
 async def rate(dut: Any) -> None:
     """With two buffers and a memory of one cycle, an item a cycle where a line has four or more, also from range to range."""
     loop = Loop(dut)
     await loop.reset()
     line, item = param(dut, "LINE_W") // 8, param(dut, "ITEM_W") // 8
-    if param(dut, "LINES") < 2 or line < 4 * item:
-        return
     memory = Memory(dut, line, 0.0, 0)
     source, sink = Source(dut, "s", ["addr", "end"]), Sink(dut, "m", ["data", "last"])
     source.queue.extend({"addr": n * 16 * line, "end": (n + 1) * 16 * line} for n in range(4))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, Timer
 
@@ -22,6 +23,18 @@ def param(dut: Any, name: str) -> int:
     """A parameter of the top module, or LOAS_PARAM_<name> where the top is a netlist, which has none."""
     given = os.environ.get(f"LOAS_PARAM_{name}")
     return int(getattr(dut, name).value) if given is None else int(given)
+
+
+def needs(condition: Callable[[Any], bool], reason: str) -> Callable[..., Any]:
+    """Marks a cocotb test that means nothing for some parameters of the top module: it is then skipped, and the log says so.
+
+    Args:
+        condition: Of the top module, whether the test means something.
+        reason: What the test needs.
+    """
+    top = getattr(cocotb, "top", None)   # none where pytest imports the module
+    decorator: Callable[..., Any] = cocotb.skipif(top is not None and not condition(top), reason=reason)
+    return decorator
 
 
 class Agent(Protocol):
