@@ -60,7 +60,7 @@ demo: setup ## the main job: the trained network, all held-out images, RTL again
 test: setup ## all tests, on both simulators (minutes)
 	$(PY) -m pytest -n $(WORKERS)
 
-lint: setup ## Icarus, Verilator and Yosys on every module and configuration; ruff and mypy on Python
+lint: setup ## Icarus, Verilator, Yosys and slang on every module and configuration; ruff and mypy on Python
 	$(PY) -m scripts.lint
 
 regress: setup ## all tests with many seeds and long runs (an hour); SEEDS=20 for more

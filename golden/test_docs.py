@@ -53,6 +53,7 @@ def test_configurations_ends_each_range_where_the_check_does() -> None:
 def test_drawn_examples_are_the_same_in_every_run() -> None:
     """golden/conftest.py says so, for the tests beside it: no other folder may draw examples."""
     assert settings.default is not None and settings.default.derandomize == (not os.environ.get("LOAS_LONG"))
-    drawing = {path.parent.name for folder in ("verif", "golden", "host", "scripts", "models") for path in (SPEC_DIR.parent / folder).rglob("*.py")
+    folders = ("verif", "golden", "host", "scripts", "models")
+    drawing = {path.parent.name for folder in folders for path in (SPEC_DIR.parent / folder).rglob("*.py")
                if re.search(r"^from hypothesis", path.read_text(encoding="utf-8"), re.MULTILINE)}  # fmt: skip
     assert drawing == {"golden"}

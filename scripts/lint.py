@@ -1,7 +1,7 @@
 """All static checks: `python -m scripts.lint` (or `make lint`). Any warning makes it fail.
 
 Verilog: every module of rtl/, fpga/rtl/ and fpga/pynq_z2/ as a top with its default parameters, and loas_top with every named
-configuration of spec/configs.toml, through Icarus, Verilator and Yosys. Python: ruff and mypy.
+configuration of spec/configs.toml, through Icarus, Verilator, Yosys and slang. Python: ruff and mypy.
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,6 +44,35 @@ for job in jobs:
     run("check -assert")
 print("loas_lint: complete", flush=True)
 """
+
+# Also in a process of its own: slang writes to file descriptor 2.
+SLANG = """
+import sys
+from pyslang import driver
+run = driver.Driver()
+run.addStandardArgs()
+good = run.parseCommandLine(" ".join(["slang", *sys.argv[1:]]), driver.CommandLineOptions()) and run.processOptions()
+good = good and run.parseAllSources()
+if good:
+    design = run.createCompilation()
+    run.reportCompilation(design, True)
+    run.runAnalysis(design)
+sys.exit(not (run.reportDiagnostics(True) and good))
+"""
+
+
+def slang(sources: Sequence[Path], tops: Sequence[str], parameters: Mapping[str, int]) -> list[str]:
+    """The command that elaborates modules by slang as Verilog-2005, the strictest reader of what stands before what.
+
+    Args:
+        sources: Verilog files.
+        tops: Modules to elaborate, each with `parameters`.
+        parameters: Values of the tops' parameters.
+    """
+    words = ["--std", "1364-2005", "-Wextra", "-Werror", "-I", str(RTL), "-I", str(FPGA)]
+    words += [word for top in tops for word in ("--top", top)] + [f"-G{k}={v}" for k, v in parameters.items()]
+    # the driver takes one line and splits it at spaces
+    return [sys.executable, "-c", SLANG, *(word.replace(" ", "\\ ") for word in [*words, *map(str, sources)])]
 
 
 def configurations() -> dict[str, dict[str, int]]:
@@ -108,6 +137,9 @@ def main() -> int:
         lint = [str(package / "bin" / "verilator"), "--lint-only", "-Wall", "--default-language", "1364-2005", *paths]
         lint += [f"-I{RTL}", f"-I{FPGA}", "--top-module", top, *(f"-G{k}={v}" for k, v in parameters.items())]
         tasks.append((f"verilator {name}", [*lint, *([str(WAIVERS)] if WAIVERS.exists() else []), file]))
+    modules = [top for name, top, parameters in work if not parameters]
+    tasks.append((f"slang     {len(modules)} modules", slang(sources, modules, {})))
+    tasks += [(f"slang     {name}", slang(sources, [top], parameters)) for name, top, parameters in work if parameters]
     if only is None:
         folders = ["golden", "host", "scripts", "models", "verif"]
         tasks.append(("ruff", [sys.executable, "-m", "ruff", "check", "--quiet", *folders]))

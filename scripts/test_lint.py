@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright LoAS contributors
-"""Lint refuses to check nothing."""
+"""Lint refuses to check nothing, and finds what it is there for."""
 
 from __future__ import annotations
 
 import ast
+import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,36 @@ def test_module_that_does_not_exist(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         lint.main()
     assert stop.value.code == 2
     assert f"--rtl {modules[-1]} is not legal: must be a module of rtl, fpga/rtl, fpga/pynq_z2" in capsys.readouterr().err
+
+
+MODULE = """
+module planted (input wire clk, input wire [3:0] in, output wire [3:0] out, output reg kept);
+    wire [3:0] first = in;
+    assign out = first;
+    always @(posedge clk) kept <= in[0];
+endmodule
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("", "", ""),
+    ("    wire [3:0] first = in;\n    assign out = first;", "    assign out = first;\n    wire [3:0] first = in;", "used before its declaration"),
+    ("assign out = first", "assign out = frist", "undeclared identifier 'frist'"),
+    ("kept <= in[0]", "kept <= in[4]", "cannot refer to element 4"),
+    ("reg kept", "logic kept", "undeclared identifier 'logic'"),
+], ids=["clean", "order", "name", "range", "type"])  # fmt: skip
+def test_slang_finds(tmp_path: Path, old: str, new: str, said: str) -> None:
+    file = tmp_path / "a folder" / "planted.v"
+    file.parent.mkdir()
+    file.write_text("`timescale 1ns / 1ps\n`default_nettype none\n" + MODULE.replace(old, new))
+    report, good = lint.check(lint.slang([file], ["planted"], {}), dict(os.environ))
+    assert good == (not said) and said in report, report
+
+
+def test_slang_accepts_every_module() -> None:
+    sources = sorted(path for folder in lint.FOLDERS for path in folder.rglob("*.v"))
+    report, good = lint.check(lint.slang(sources, [source.stem for source in sources], {}), dict(os.environ))
+    assert good and len(sources) > 50, report
 
 
 def early_returns(text: str) -> list[str]:

@@ -62,7 +62,7 @@ module loas_compact_slice #(
                 end
                 for (k = 0; k <= STAGES; k = k + 1) begin : gen_parity
                     wire [SLICE_W-1:0] sum;
-                    if (k == 0) begin : gen_in
+                    if (k == 0) begin : gen_holes
                         assign sum = holes;
                     end else begin : gen_xor
                         assign sum = gen_parity[k-1].sum ^ (gen_parity[k-1].sum << (1 << (k - 1)));
