@@ -36,7 +36,8 @@ endmodule
 
 @pytest.mark.parametrize(("old", "new", "said"), [
     ("", "", ""),
-    ("    wire [3:0] first = in;\n    assign out = first;", "    assign out = first;\n    wire [3:0] first = in;", "used before its declaration"),
+    ("    wire [3:0] first = in;\n    assign out = first;", "    assign out = first;\n    wire [3:0] first = in;",
+     "used before its declaration"),
     ("assign out = first", "assign out = frist", "undeclared identifier 'frist'"),
     ("kept <= in[0]", "kept <= in[4]", "cannot refer to element 4"),
     ("reg kept", "logic kept", "undeclared identifier 'logic'"),

@@ -179,8 +179,8 @@ async def hangs(dut) -> None:  # type: ignore[no-untyped-def]
 VARIANTS: dict[str, dict[str, int]] = {
     "tiny": {},
     "fast": {"LAGGY": 0},
-    "T1": {"T": 1, "NUM_TPPES": 1, "CARRY": 0, "INDEX_RATE": 0},
-    "T16": {"T": 16, "CHUNK_W": 64, "AXI_W": 64, "WEIGHT_W": 4},
+    "T1": {"T": 1, "NUM_TPPES": 1, "CARRY": 0, "INDEX_RATE": 0, "DEEP": 1},   # as on boards
+    "T16": {"T": 16, "CHUNK_W": 64, "AXI_W": 64, "WEIGHT_W": 4, "DEEP": 1},
 }
 
 

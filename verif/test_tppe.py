@@ -19,7 +19,7 @@ import pytest
 
 from golden.config import Config, load
 from golden.fiber import compress_blocks, compress_rows, fiber_bytes, row_stride
-from lib.lockstep import STALLS, Loop, Pause, Sink, Source, param
+from lib.lockstep import STALLS, Loop, Pause, Sink, Source, needs, param
 
 PARAMETERS = ("T", "CHUNK_W", "WINDOW", "SLICE_W", "WEIGHT_W", "ACC_W", "MEM_W", "K_MAX", "LAGGY", "SEQUENTIAL", "FIFO_DEPTH", "LINE_W",
               "OUT_ENTRIES", "NUM_SLOTS", "INDEX_RATE", "CARRY")  # fmt: skip
@@ -98,6 +98,7 @@ class Layer:
     tasks: list[dict[str, int]]
     sums: list[dict[str, int]]
     lines: list[int]       # every line that has to be read, once for each reading
+    pixels: list[int]      # lines with which the fibers of the pixels begin
     matches: int = 0
     corrections: int = 0
     empty: int = 0
@@ -180,7 +181,7 @@ def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, densit
     carry = not plain and bool(cfg.CARRY) and random.random() < 0.5
     state_stride = -(-4 * 3 * most_cols // cfg.line_bytes) * cfg.line_bytes
     layer = Layer(chunks, first.record(cfg, pool, random.choice([64, 1 << 30]) if other else 0),
-                  other.record(cfg, (1, 1), 0) if other else random.getrandbits(512), index, carry, state_stride, memory, [], [], [])
+                  other.record(cfg, (1, 1), 0) if other else random.getrandbits(512), index, carry, state_stride, memory, [], [], [], [])
 
     def touch(start: int, size: int) -> None:
         if size:
@@ -220,6 +221,7 @@ def random_layer(cfg: Config, chunks: int, tasks: int, most_cols: int, *, densit
             if other:
                 more, others = other.gather(image, y2, x2)
                 row, reads = row + more, reads + others
+            layer.pixels.extend(where // cfg.line_bytes for where, _ in reads)
             words = np.array(row[:k])
             state_at = (state + place * state_stride) % (1 << 32)
             for where, size in [*reads, (start, 8 * n), (start + to_masks, to_weights - to_masks),
@@ -256,6 +258,7 @@ class Memory:
     data: bytearray = field(default_factory=bytearray)
     reads: list[int] = field(default_factory=list)
     fetches: list[int] = field(default_factory=list)
+    known: list[bool] = field(default_factory=list)   # of each read, whether its line was fetched or read before
     answer: int | None = None
     answered: bool = True
     held: int | None = None
@@ -287,6 +290,7 @@ class Memory:
                 return
             line = self.data[number * self.line_bytes : (number + 1) * self.line_bytes]
             assert len(line) == self.line_bytes, f"read at {addr:#x}, behind the memory, in cycle {cycle}"
+            self.known.append(number in self.fetches or number in self.reads)
             self.reads.append(number)
             self.answer = int.from_bytes(line, "little")
 
@@ -427,6 +431,54 @@ async def rate(dut: Any) -> None:
         for state in set(lost):
             number = lost.count(state)
             assert number <= allowed.get(state, 0), f"density {density}: {number} cycles of {state} in {len(busy)} busy ones"
+
+
+async def unknown_lines(dut: Any, loop: Loop, cfg: Config, layer: Layer, places: set[int]) -> int:
+    """Runs a layer; returns how many of these lines were read for the first time without having been fetched."""
+    memory = Memory(dut, cfg.line_bytes, Pause(0.0), layer.memory)
+    source, sink = Source(dut, "task", TASK, 0.0), Sink(dut, "sum", SUM, 0.0)
+    loop.agents = [memory, source, sink]
+    await configure(dut, loop, layer, source)
+    await loop.until(lambda: len(sink.items) >= len(layer.sums), 4000 + 200 * (layer.matches + layer.empty + len(layer.sums)))
+    for _ in range(12):
+        await loop.step()
+    return sum(number in places and not known for number, known in zip(memory.reads, memory.known, strict=True))
+
+
+@cocotb.test(timeout_time=200, timeout_unit="ms")
+@needs(lambda dut: param(dut, "K_MAX") > param(dut, "CHUNK_W"), "a row of one chunk needs few lines of masks")
+async def masks_are_fetched_ahead(dut: Any) -> None:
+    """Of the lines of masks of a block all but the first few are known to the cache when they are read."""
+    cfg, loop = config(dut), Loop(dut)
+    await loop.reset()
+    for _ in range(3):
+        chunks = min(4, cfg.K_MAX // cfg.CHUNK_W)
+        columns = 16 * cfg.line_bytes // (chunks * cfg.chunk_bytes)
+        layer = random_layer(cfg, chunks, 1, columns, density=0.5)
+        while layer.tasks[0]["cols"] < columns:
+            layer = random_layer(cfg, chunks, 1, columns, density=0.5)
+        first, end = (layer.tasks[0][name] for name in ("masks", "weights"))
+        lines = set(range(first // cfg.line_bytes, (end - 1) // cfg.line_bytes + 1))
+        unknown = await unknown_lines(dut, loop, cfg, layer, lines)
+        assert len(lines) >= 8 and unknown <= 3, f"{unknown} of {len(lines)} lines of masks were read without a fetch"
+
+
+@cocotb.test(timeout_time=200, timeout_unit="ms")
+@needs(lambda dut: param(dut, "K_MAX") // param(dut, "SLICE_W") >= 4, "a row of few slices has small windows")
+async def pixels_are_fetched_ahead(dut: Any) -> None:
+    """The scout has said where the pixels of a window begin before the row buffer reads them, but for the first."""
+    cfg, loop = config(dut), Loop(dut)
+    await loop.reset()
+    pixels = unknown = tasks = 0
+    while pixels < 60:
+        layer = random_layer(cfg, min(cfg.K_MAX // cfg.CHUNK_W, 4), 1, 8, plain=False, density=0.5)
+        begins = set(layer.pixels)
+        if len(begins) < 4:
+            continue
+        unknown += await unknown_lines(dut, loop, cfg, layer, begins)
+        pixels, tasks = pixels + len(begins), tasks + len(layer.tasks)
+    assert unknown <= 2 * tasks + pixels // 4, f"{unknown} of {pixels} pixels in {tasks} tasks were read without a fetch"
+    dut._log.info("%d of %d pixels in %d tasks were read without a fetch", unknown, pixels, tasks)
 
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")
