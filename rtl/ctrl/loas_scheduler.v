@@ -20,8 +20,8 @@
 // beyond the window of memory is found there.
 //
 // The block table is read ahead of the walk through the cache port (a line buffer and a FIFO of four entries), and lines
-// of the weight blocks are fetched ahead: from b_base on, anew for each tile, at most half the cache ahead of the block
-// being handed out. Reads of the table go first.
+// of the weight blocks are fetched ahead: from b_base on, anew for each tile, at most half the cache beyond the beginning of the block
+// being handed out; what the walk has left behind is not fetched any more, but for a line at most. Reads of the table go first.
 //
 // Edges: an entry that cannot be right raises `err` (a level, the walk stops before that block) with the address of the
 // block's records: bit 31 or alignment of a pointer, order b_base <= params, params + records <= masks <= weights,

@@ -27,7 +27,7 @@ module loas_cache_bank #(
     parameter integer LINE_W    = 1024,  // bits of a line
     parameter integer LINE_AW   = 25,    // bits of a line address (32 - log2 of the bytes of a line)
     parameter integer BANK_B    = 4,     // low line address bits that choose the bank
-    parameter integer NUM_WAYS  = 16,    // tags compared at once; 4 flip-flops a line
+    parameter integer NUM_WAYS  = 16,    // tags compared at once; 2 flip-flops a line
     parameter integer NUM_SETS  = 8,
     parameter integer DEEP      = 0      // 1: a cycle between the tags and what becomes of a miss, for the slow wires of an FPGA
 ) (
