@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import cocotb
@@ -170,3 +171,14 @@ def test_streams(sim: str, top: str, parameters: dict[str, int]) -> None:
 @pytest.mark.parametrize("top,parameters", MORE, ids=ident)
 def test_streams_icarus(top: str, parameters: dict[str, int]) -> None:
     build_and_run("icarus", top, parameters)
+
+
+def test_skipped_tests_say_why(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    async def some(dut: Any) -> None:
+        """Never run."""
+
+    assert not needs(lambda dut: False, "anything")(some).skip   # pytest only imports the module
+    monkeypatch.setattr("cocotb.top", SimpleNamespace(W=1), raising=False)
+    assert not needs(lambda dut: dut.W == 1, "one")(some).skip and not caplog.messages
+    assert needs(lambda dut: dut.W == 2, "two are needed")(some).skip
+    assert caplog.messages == ["some is skipped: two are needed"]

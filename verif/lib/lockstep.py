@@ -5,6 +5,7 @@ will see. So an agent sees the handshake itself, on every simulator, and ready m
 """
 from __future__ import annotations
 
+import logging
 import os
 import random
 from collections import deque
@@ -33,7 +34,13 @@ def needs(condition: Callable[[Any], bool], reason: str) -> Callable[..., Any]:
         reason: What the test needs.
     """
     top = getattr(cocotb, "top", None)   # none where pytest imports the module
-    decorator: Callable[..., Any] = cocotb.skipif(top is not None and not condition(top), reason=reason)
+    skip = top is not None and not condition(top)
+
+    def decorator(test: Any) -> Any:
+        if skip:   # cocotb's own table of results has no reasons
+            logging.getLogger("cocotb").warning("%s is skipped: %s", getattr(test, "func", test).__name__, reason)
+        return cocotb.skipif(skip, reason=reason)(test)
+
     return decorator
 
 
