@@ -1,6 +1,9 @@
 """Illegal parameters stop the build with the rule's name, legal ones do not, and golden/config.py says the same of both."""
 from __future__ import annotations
 
+import dataclasses
+import os
+import random
 import re
 import subprocess
 import tomllib
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from golden.config import PARAMETERS, ConfigError, load
+from golden.config import PARAMETERS, RULES, Config, ConfigError, load, random_config
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = tomllib.loads((ROOT / "spec" / "configs.toml").read_text())
@@ -60,6 +63,31 @@ def test_illegal_parameter_stops(change: dict[str, int], tmp_path: Path) -> None
     assert f"loas_rule_{next(iter(change))}_must_be" in result.stderr
     with pytest.raises(ConfigError, match=f"{next(iter(change))} = .* is not legal"):
         load("tiny").override(**change)
+
+
+def legal(cfg: Config) -> bool:
+    try:
+        cfg.check()
+    except ConfigError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("seed", range(200 if os.environ.get("LOAS_LONG") else 16))
+def test_both_statements_of_the_rules_agree(seed: int, tmp_path: Path) -> None:
+    """A random legal configuration with one parameter changed to a value at or beyond the edges of its rule."""
+    rng = random.Random(seed)
+    verdicts = []
+    for _ in range(12):
+        cfg = random_config(rng)
+        field = rng.choice(PARAMETERS)
+        values = RULES[field](cfg)[0]
+        value = rng.choice([values[0] - 1, values[0], values[0] // 2, values[-1], values[-1] + 1, 2 * values[-1], 3, 96, 0, -1])
+        changed = dataclasses.replace(cfg, **{field: value})  # type: ignore[arg-type]
+        verdicts.append(legal(changed))
+        result = build(changed.verilog_parameters(), tmp_path)
+        assert (result.returncode == 0) == verdicts[-1], f"{field} = {value} in {cfg.verilog_parameters()}: {result.stderr}"
+    assert len(set(verdicts)) == 2
 
 
 def defaults(file: Path) -> dict[str, int]:

@@ -86,9 +86,6 @@ module loas_param_check #(
         if (LINE_W < 128 || LINE_W > 2048 || LINE_W < CHUNK_W || LINE_W < AXI_W || (LINE_W & (LINE_W - 1)) != 0) begin : gen_line_w
             loas_rule_LINE_W_must_be_a_power_of_two_128_to_2048_at_least_CHUNK_W_and_AXI_W rule_inst ();
         end
-        if (LINE_W > 256 * AXI_W) begin : gen_line_w_beats
-            loas_rule_LINE_W_must_be_at_most_256_beats rule_inst ();
-        end
         if (NUM_BANKS < 1 || NUM_BANKS > 64 || (NUM_BANKS & (NUM_BANKS - 1)) != 0) begin : gen_num_banks
             loas_rule_NUM_BANKS_must_be_a_power_of_two_1_to_64 rule_inst ();
         end
