@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_machine_fast import check_job
 
-from golden.config import Config, random_config
+from golden.config import Config, load, random_config
 from lib.networks import DENSITIES, Job, random_conv_job, random_input, random_job, random_layer, random_steps
 from lib.sim import RTL, verilator_env
 from scripts.simulate import build, memory_bytes, sources
@@ -72,6 +72,16 @@ def small_jobs(seed: int, cfg: Config) -> list[Job]:
     return [full, random_conv_job(seed, cfg, layers=2, images=1, side=2)]
 
 
+def check_machine(cfg: Config, jobs: list[Job], program: Path) -> None:
+    """Runs networks; a failure also names the parameters."""
+    for job in jobs:
+        rng = random.Random(job.seed)
+        try:
+            check_job(cfg, job, program=program, weather=None if LONG else (rng.choice([0, 3, 20]), rng.choice([0, 10, 50])))
+        except AssertionError as err:
+            raise AssertionError(f"{err}\n{cfg.verilog_parameters()}") from err
+
+
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + MACHINES))
 def test_random_machine(seed: int, tmp_path: Path) -> None:
     """A machine of random parameters runs fully connected networks and convolutions."""
@@ -80,10 +90,15 @@ def test_random_machine(seed: int, tmp_path: Path) -> None:
     if LONG:
         jobs += [random_conv_job(seed + i, cfg) if i % 2 else random_job(seed + i, cfg) for i in range(1, 7)]
     size = max(len(job.image) for job in jobs)
-    program = build(cfg, size) if LONG else build_icarus(cfg, tmp_path, size)
-    for job in jobs:
-        weather = None if LONG else (random.Random(job.seed).choice([0, 3, 20]), random.Random(job.seed).choice([0, 10, 50]))
-        try:
-            check_job(cfg, job, program=program, weather=weather)
-        except AssertionError as err:
-            raise AssertionError(f"{err}\n{cfg.verilog_parameters()}") from err
+    check_machine(cfg, jobs, build(cfg, size) if LONG else build_icarus(cfg, tmp_path, size))
+
+
+# what random machines brought to light
+@pytest.mark.parametrize("change", [
+    {"WINDOW": 4, "SLICE_W": 32},                              # more chunks in a window than slices in a chunk
+    {"WINDOW": 4, "LAGGY": 0, "K_MAX": 128},                   # one window is a whole row
+], ids=["window wider than its slices", "one window"])  # fmt: skip
+def test_corner(change: dict[str, int], tmp_path: Path) -> None:
+    cfg = load("tiny").override(**change)
+    jobs = small_jobs(FIRST, cfg)
+    check_machine(cfg, jobs, build_icarus(cfg, tmp_path, max(len(job.image) for job in jobs)))
