@@ -1,15 +1,19 @@
 """Build and run one cocotb test module on one simulator.
 
 Every test goes through `run`: it finds the RTL, gives both simulators strict Verilog-2005, keeps one build directory per
-(simulator, toplevel, parameters, sources), locks it against parallel pytest workers, and prints how to repeat a run.
+(simulator, toplevel, parameters, sources), locks it against parallel pytest workers, and says what failed, where, with which
+seed, and how to repeat it.
 """
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
+import shlex
 import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,6 +54,29 @@ def rtl_sources() -> list[Path]:
     return sorted(RTL.rglob("*.v"))
 
 
+def repeat() -> str:
+    """The command that runs the present pytest test, or else this program, again: same place, seed and size."""
+    node = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" (")[0]
+    command = [sys.executable, "-m", "pytest", "-n", "0", node] if node else sys.orig_argv
+    setting = {"LOAS_SEED": "1", **{name: value for name, value in sorted(os.environ.items()) if name.startswith(("LOAS_", "COCOTB_"))}}
+    folder = ROOT if node else Path.cwd()
+    return " ".join(["cd", shlex.quote(str(folder)), "&&", *(f"{name}={shlex.quote(value)}" for name, value in setting.items()),
+                     shlex.join(command)])  # fmt: skip
+
+
+def reasons(log: Path, most: int = 3) -> str:
+    """What failed tests said in the log of a simulation: name and traceback of the first ones; the end of a log without any."""
+    if not log.is_file():
+        return "there is no log"
+    lines = log.read_text(errors="replace").splitlines()
+    found: list[str] = []
+    for number, line in enumerate(lines):
+        if match := re.search(r" cocotb\.regression +(\S+) failed$", line):
+            end = next((i for i in range(number + 1, len(lines)) if not lines[i].startswith(" " * 40)), len(lines))
+            found.append(f"{match[1]}:\n" + textwrap.indent(textwrap.dedent("\n".join(lines[number + 1 : end])), "  "))
+    return "\n".join(found[:most]) if found else "the log ends with\n" + "\n".join(lines[-20:])
+
+
 def run(
     toplevel: str,
     test_module: str,
@@ -78,8 +105,9 @@ def run(
         plusargs: more `+name=value` arguments of the simulation.
 
     Raises:
-        AssertionError: a cocotb test failed, or none ran.
+        AssertionError: a cocotb test failed, or none ran: place, expected, got, seed, log, and the command that repeats it.
     """
+    __tracebackhide__ = True  # what counts is in the message
     seed = int(os.environ.get("LOAS_SEED", "1")) if seed is None else seed
     waves = waves and sim == "verilator"
     parameters = dict(parameters or {})
@@ -126,23 +154,28 @@ def run(
     if waves:
         WAVES.mkdir(parents=True, exist_ok=True)
         test_args = ["--trace-file", str(WAVES / f"{name}.fst")]
-    results = runner.test(
-        hdl_toplevel=toplevel,
-        test_module=test_module,
-        build_dir=build_dir,
-        test_dir=ROOT / "verif",
-        results_xml=str(build_dir / f"{name}.xml"),
-        seed=seed,
-        testcase=testcase,
-        plusargs=[*plus, *plusargs],
-        waves=waves,
-        test_args=test_args,
-        extra_env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")]), **(env or {})},
-        log_file=build_dir / f"{name}.log",
-    )
-    tests, failed = get_results(results)
-    assert tests > 0, f"{test_module}: no cocotb test ran"
-    assert failed == 0, (
-        f"{failed} of {tests} cocotb tests of {test_module} failed on {sim} with {parameters}, seed {seed}; "
-        f"log: {build_dir / f'{name}.log'}; repeat with LOAS_SEED={seed}"
-    )
+    log, xml = build_dir / f"{name}.log", build_dir / f"{name}.xml"
+    log.unlink(missing_ok=True)
+    ended = ""
+    try:
+        runner.test(
+            hdl_toplevel=toplevel,
+            test_module=test_module,
+            build_dir=build_dir,
+            test_dir=ROOT / "verif",
+            results_xml=str(xml),
+            seed=seed,
+            testcase=testcase,
+            plusargs=[*plus, *plusargs],
+            waves=waves,
+            test_args=test_args,
+            extra_env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")]), **(env or {})},
+            log_file=log,
+        )
+    except (SystemExit, RuntimeError) as error:  # under pytest the runner exits when a test failed, and says nothing
+        ended = f", the simulation ended with: {error}"
+    tests, failed = get_results(xml) if xml.is_file() else (0, 0)
+    if tests == 0 or failed or ended:
+        what = f"{failed} of {tests} cocotb tests of {test_module} failed" if tests else f"{test_module}: no cocotb test ran"
+        raise AssertionError(f"{what} on {sim}, {toplevel} with {parameters}{'' if failed else ended}\n{reasons(log)}\n"
+                             f"seed: {seed}\nlog: {log}\nrepeat with: {repeat()}")  # fmt: skip
