@@ -181,6 +181,7 @@ def run(
     *,
     latency: int = 20,
     stall: int = 0,
+    manner: int = 0,
     seed: int = 1,
     watchdog: int = 1_000_000,
     max_cycles: int = 2_000_000_000,
@@ -196,6 +197,7 @@ def run(
         image: The packed image.
         latency: Memory latency in cycles.
         stall: Percent of cycles in which each channel of the memory stands still.
+        manner: Of the memory, 0 to 7: when it is ready, and for what first (verif/rtl/loas_sim_mem.v).
         seed: Of the random stalls.
         watchdog: Register WATCHDOG.
         max_cycles: Give up after so many cycles.
@@ -204,13 +206,13 @@ def run(
         progress: Called with layer, rows written in it, cycle.
 
     Raises:
-        SimulationError: The simulator ended without a result, or had to be killed.
+        SimulationError: The simulator ended without a result, or had to be killed, or the machine broke the protocol of AXI.
     """
     with tempfile.TemporaryDirectory(prefix="loas-") as name:
         folder = Path(name)
         write_hex(folder / "image.hex", image, cfg.AXI_W)
         command = [str(program), f"+dir={folder}", f"+size={len(image)}", f"+latency={latency}", f"+stall={stall}",
-                   f"+seed={seed}", f"+watchdog={watchdog}", f"+max_cycles={max_cycles}", f"+poll={poll}"]  # fmt: skip
+                   f"+manner={manner}", f"+seed={seed}", f"+watchdog={watchdog}", f"+max_cycles={max_cycles}", f"+poll={poll}"]  # fmt: skip
         begin = time.perf_counter()
         tail: list[str] = []
         fields: dict[str, str] = {}
@@ -238,6 +240,8 @@ def run(
             raise SimulationError(f"{program.name} was killed, not finished after {timeout:g} s of wall time; last: {last}")
         if not fields or not (folder / "dump.hex").exists():
             raise SimulationError(f"{program.name} ended with code {process.returncode} without a result:\n" + "\n".join(tail))
+        if fields["axi"] != "0":
+            raise SimulationError(f"{program.name} broke the protocol of AXI:\n" + "\n".join(tail))
         memory = read_hex(folder / "dump.hex", cfg.AXI_W)
     return Result(memory, int(fields["status"], 16), int(fields["error"], 16), int(fields["addr"], 16),
                   int(fields["layer"]), int(fields["cycles"]), wall)  # fmt: skip

@@ -6,7 +6,7 @@ import random
 import cocotb
 import pytest
 
-from lib.axi_masters import BASE, CONFIGS, STALLS, WINDOW, FillClient, MastersTB
+from lib.axi_masters import BASE, CONFIGS, MANNERS, STALLS, WINDOW, FillClient, MastersTB
 
 SOURCES = ("loas_axi_checker.v", "loas_sim_mem.v", "tb_loas_axi.v")
 
@@ -33,9 +33,10 @@ def addresses(tb: MastersTB, count: int) -> list[int]:
 @cocotb.parametrize(stall=STALLS, ext=[False, True])
 async def random_lines(dut, stall: int, ext: bool) -> None:  # type: ignore[no-untyped-def]
     tb, client = await bench(dut, stall=stall, ext=ext, latency=random.choice([0, 3, 30]))
-    for idle in (0, 50):
+    for idle, manner in ((0, 0), (50, 0), (0, 1), (50, 1)):
         client.idle = idle
-        client.todo.extend(addresses(tb, 20 if stall == 90 else 60))
+        tb.set(manner=manner)
+        client.todo.extend(addresses(tb, 10 if stall == 90 else 30))
         await tb.until(client.done)
     await tb.step(5)
     assert tb.get("rd_idle") and client.bytes == client.lines * tb.line_b
@@ -70,8 +71,8 @@ async def bus_error(dut, resp: int) -> None:  # type: ignore[no-untyped-def]
     tb, client = await bench(dut)
     beats = tb.line_b // tb.axi_b
     for beat in sorted({0, beats // 2, beats - 1}):
-        for stall in (0, 50):
-            tb.set(stall_percent=stall)
+        for stall, manner in ((0, 0), (0, 1), (50, 1)):
+            tb.set(stall_percent=stall, manner=manner)
             bad = random.randrange(WINDOW // tb.line_b) * tb.line_b
             tb.set(err_at=int(dut.image_base.value) + bad + beat * tb.axi_b + random.randrange(tb.axi_b))
             tb.set(err_resp=resp)
@@ -111,7 +112,7 @@ async def flush_anywhere(dut, ext: bool) -> None:  # type: ignore[no-untyped-def
     for _ in range(20 if ext else 40):
         if not ext:
             tb.set(stall_percent=random.choice(STALLS))
-            tb.set(latency=random.choice([0, 1, 20]))
+            tb.set(latency=random.choice([0, 1, 20]), manner=random.choice(MANNERS))
         client.idle = random.choice([0, 50])
         client.todo.extend(addresses(tb, 100))
         await tb.step(random.randrange(1, 60))
@@ -133,7 +134,8 @@ async def flush_anywhere(dut, ext: bool) -> None:  # type: ignore[no-untyped-def
 async def hang_and_flush(dut) -> None:  # type: ignore[no-untyped-def]
     """The bus stops: oldest_addr stays, no progress; flush waits; the late answers are swallowed."""
     tb, client = await bench(dut)
-    for _ in range(5):
+    for number in range(5):
+        tb.set(manner=number % 2)
         client.todo.extend(addresses(tb, 50))
         await tb.step(random.randrange(3, 30))
         tb.set(hang=1)

@@ -52,9 +52,10 @@ def check_job(
     rng = random.Random(seed)
     # a large image is read again and again, from a cache of 2 KiB
     latency, stall = weather or (rng.choice([0, 1, 20, 200 if len(job.image) < 32_768 else 50]), rng.choice([0, 0, 10, 50, 90]))
-    result = run(program or build(cfg, len(job.image)), cfg, job.image, latency=latency, stall=stall, seed=seed,
+    manner = rng.randrange(8)
+    result = run(program or build(cfg, len(job.image)), cfg, job.image, latency=latency, stall=stall, manner=manner, seed=seed,
                  max_cycles=20_000_000, watchdog=100_000)  # fmt: skip
-    where = f"{cfg.name} {cfg.engine}, {job}, latency {latency}, stall {stall} %"
+    where = f"{cfg.name} {cfg.engine}, {job}, latency {latency}, stall {stall} %, manner {manner}"
     assert result.ok, f"{where}: {result.describe()}"
     report = compare(result.memory, job.network, job.spikes, job.golden, cfg)
     assert not report.mismatches, f"{where}: {report.mismatches} of {report.compared} differ:\n" + "\n".join(report.first)

@@ -14,6 +14,7 @@ BYTES = 32768
 BASE = 0x2000  # image base: rows at relative 0 lie at bus address 0x2000
 WINDOW = BYTES - BASE
 STALLS = (0, 10, 50, 90)
+MANNERS = range(8)  # of loas_sim_mem: bit 0, READY waits for VALID; bits 2:1, AW first, any order, AW after the first, the last W
 CONFIGS = (  # AXI_W, LINE_W, CHUNK_W, OUTSTANDING
     {"AXI_W": 32, "LINE_W": 128, "CHUNK_W": 32, "OUTSTANDING": 4},
     {"AXI_W": 64, "LINE_W": 128, "CHUNK_W": 128, "OUTSTANDING": 8},
@@ -51,7 +52,7 @@ class MastersTB:
     def get(self, name: str) -> int:
         return int(getattr(self.dut, name).value)
 
-    async def start(self, *, ext: bool = False, stall: int = 0, latency: int = 0) -> None:
+    async def start(self, *, ext: bool = False, stall: int = 0, latency: int = 0, manner: int = 0) -> None:
         dut = self.dut
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.WARNING)
         for name in ("flush", "err_en", "err_resp", "err_at", "hang", "fill_valid", "fill_addr", "cmd_valid", "cmd_addr",
@@ -63,6 +64,7 @@ class MastersTB:
         self.put("image_size", WINDOW)
         self.put("latency", latency)
         self.put("stall_percent", 0 if ext else stall)
+        self.put("manner", manner)
         self.put("seed", random.getrandbits(32))
         self.ext, self.stall = ext, stall
         if ext:

@@ -44,7 +44,8 @@ class TB:
         self.next_job = 1000 * self.seed
         Clock(dut.clk, PERIOD, unit="ns").start()
         dut.rst.value = 1
-        for name in ("load", "dump", "latency", "stall_percent", "err_en", "err_resp", "err_addr", "hang", "image_words"):
+        for name in ("load", "dump", "latency", "stall_percent", "err_en", "err_resp", "err_addr", "hang", "manner",
+                     "image_words"):
             getattr(dut, name).value = 0
         dut.seed.value = self.seed
         self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
@@ -73,9 +74,10 @@ class TB:
         return random_job(self.next_job, self.cfg, size=size, rows=rows, layers=layers)
 
     def weather(self) -> None:
-        """Another memory: latency and stalls."""
+        """Another memory: latency, stalls and manners."""
         self.dut.latency.value = self.rng.choice([0, 1, 5, 20, 100])
         self.dut.stall_percent.value = self.rng.choice([0, 0, 10, 50, 90])
+        self.dut.manner.value = self.rng.randrange(8)
 
     async def load(self, image: bytes) -> None:
         """Puts an image into the memory, behind the machine's back."""

@@ -11,7 +11,12 @@
 // (`initial begin #1; $readmemh("x.hex", mem_inst.mem); end`). Reads and writes are independent, in order, INCR and beat
 // aligned, up to QUEUE bursts of each. With stall_percent 0 every channel moves a beat a cycle; the first beat of a read
 // (the answer of a write) is valid `latency` + 2 cycles after the cycle of its AR (last W) handshake. Write data are
-// taken only after their AW.
+// taken only after their AW, when `manner` is 0.
+//
+// Manners, all legal in AXI4; change them only while nothing is under way. Bit 0: AR, AW and W have READY low until the cycle
+// after VALID was seen high, so a master that waits for READY first waits for ever. Bits 2:1, order: 0 the data of a burst
+// after its address, 1 as they come, 2 the address after the burst's first beat, 3 the address after its last beat. What comes
+// before its address is kept, up to W_QUEUE beats, and written when the address is known.
 //
 // Edges: stall_percent closes each channel at random (from `seed`, loaded by rst), 0 to 99. With err_en a beat that
 // contains err_addr answers err_resp (for writes: its burst's B, and the beat is not written); outside BYTES it is DECERR.
@@ -20,7 +25,8 @@ module loas_sim_mem #(
     parameter integer AXI_W = 128,
     parameter integer BYTES = 65536,
     parameter [31:0]  BASE  = 32'd0,
-    parameter integer QUEUE = 64      // power of two
+    parameter integer QUEUE = 64,     // power of two
+    parameter integer W_QUEUE = 512   // beats before their address; power of two, at least a burst
 ) (
     input  wire               clk,
     input  wire               rst,
@@ -31,6 +37,7 @@ module loas_sim_mem #(
     input  wire [1:0]         err_resp,
     input  wire [31:0]        err_addr,
     input  wire               hang,
+    input  wire [2:0]         manner,
     // AXI4 slave
     input  wire               s_axi_awid,
     input  wire [31:0]        s_axi_awaddr,
@@ -64,13 +71,14 @@ module loas_sim_mem #(
     localparam integer WORDS  = BYTES / AXI_B;
     localparam integer INDEX_W = WORDS > 1 ? $clog2(WORDS) : 1;
     localparam integer PTR_W  = $clog2(QUEUE);
+    localparam integer WPTR_W = $clog2(W_QUEUE);
 
     reg [AXI_W-1:0] mem [0:WORDS-1];
 
     integer word;
     initial for (word = 0; word < WORDS; word = word + 1) mem[word] = {AXI_W{1'b0}};
 
-    wire unused_bits = &{1'b0, s_axi_awid, s_axi_arid, s_axi_wlast};
+    wire unused_bits = &{1'b0, s_axi_awid, s_axi_arid};
 
     assign s_axi_bid = 1'b0;
     assign s_axi_rid = 1'b0;
@@ -96,6 +104,21 @@ module loas_sim_mem #(
         end
     end
 
+    // ---- manners: valid was seen in the cycle before, and is still waiting
+
+    reg  ar_seen_reg;
+    reg  aw_seen_reg;
+    reg  w_seen_reg;
+    wire ar_open = ar_seen_reg || !manner[0];
+    wire aw_open = aw_seen_reg || !manner[0];
+    wire w_open  = w_seen_reg || !manner[0];
+
+    always @(posedge clk) begin
+        ar_seen_reg <= s_axi_arvalid && !s_axi_arready && !rst;
+        aw_seen_reg <= s_axi_awvalid && !s_axi_awready && !rst;
+        w_seen_reg  <= s_axi_wvalid && !s_axi_wready && !rst;
+    end
+
     // ---- one beat's place and fate
 
     wire [31:0] ar_offset = s_axi_araddr - BASE;
@@ -117,7 +140,7 @@ module loas_sim_mem #(
     wire           r_last   = r_count_reg == ar_len[ar_get_reg[PTR_W-1:0]];
     wire           r_take   = ar_level != 0 && !r_wait && !hang && go_reg[1] && (!s_axi_rvalid || s_axi_rready);
 
-    assign s_axi_arready = go_reg[0] && !hang && !ar_level[PTR_W];
+    assign s_axi_arready = go_reg[0] && ar_open && !hang && !ar_level[PTR_W];
 
     always @(posedge clk) begin
         if (s_axi_arvalid && s_axi_arready) begin
@@ -157,8 +180,25 @@ module loas_sim_mem #(
     wire           w_in     = w_beat < WORDS;
     wire           w_last   = w_count_reg == aw_len[aw_get_reg[PTR_W-1:0]];
     wire           w_take   = s_axi_wvalid && s_axi_wready;
+    // beats that came before their address, and how many bursts' first and last beats have come
+    reg  [AXI_W-1:0]   w_data [0:W_QUEUE-1];
+    reg  [AXI_W/8-1:0] w_strb [0:W_QUEUE-1];
+    reg  [WPTR_W:0]    w_put_reg;
+    reg  [WPTR_W:0]    w_get_reg;
+    reg  [PTR_W:0]     begun_reg;
+    reg  [PTR_W:0]     ended_reg;
+    reg                inside_reg;        // the burst on W has begun
+    wire [WPTR_W:0]    w_level    = w_put_reg - w_get_reg;
+    wire               w_kept     = w_level != 0;
+    wire [AXI_W-1:0]   use_data   = w_kept ? w_data[w_get_reg[WPTR_W-1:0]] : s_axi_wdata;
+    wire [AXI_W/8-1:0] use_strb   = w_kept ? w_strb[w_get_reg[WPTR_W-1:0]] : s_axi_wstrb;
+    wire [PTR_W:0]     begun_more = begun_reg - aw_put_reg;   // bursts whose address may come
+    wire [PTR_W:0]     ended_more = ended_reg - aw_put_reg;
+    wire               aw_due     = manner[2:1] == 2'd3 ? ended_more != 0 : manner[2:1] == 2'd2 ? begun_more != 0 : 1'b1;
+    wire               w_due      = manner[2:1] == 2'd0 ? aw_level != 0 : !w_level[WPTR_W];
     wire [1:0]     w_resp   = w_resp_reg != 2'b00 ? w_resp_reg :
                               err_en && w_beat == err_beat ? err_resp : w_in ? 2'b00 : 2'b11;
+    wire           w_use    = (w_kept || w_take) && aw_level != 0 && !b_level[PTR_W];
     reg  [1:0]     b_resp [0:QUEUE-1];
     reg  [31:0]    b_due  [0:QUEUE-1];
     reg  [PTR_W:0] b_put_reg;
@@ -168,8 +208,8 @@ module loas_sim_mem #(
     wire           b_take  = b_level != 0 && !b_wait && !hang && go_reg[4] && (!s_axi_bvalid || s_axi_bready);
     integer        lane;
 
-    assign s_axi_awready = go_reg[2] && !hang && !aw_level[PTR_W];
-    assign s_axi_wready  = go_reg[3] && !hang && aw_level != 0 && !b_level[PTR_W];
+    assign s_axi_awready = go_reg[2] && aw_open && aw_due && !hang && !aw_level[PTR_W];
+    assign s_axi_wready  = go_reg[3] && w_open && w_due && !hang && !b_level[PTR_W];
 
     always @(posedge clk) begin
         if (s_axi_awvalid && s_axi_awready) begin
@@ -178,11 +218,20 @@ module loas_sim_mem #(
             aw_put_reg                     <= aw_put_reg + 1'b1;
         end
         if (w_take) begin
+            w_data[w_put_reg[WPTR_W-1:0]] <= s_axi_wdata;
+            w_strb[w_put_reg[WPTR_W-1:0]] <= s_axi_wstrb;
+            w_put_reg                     <= w_put_reg + 1'b1;
+            inside_reg                    <= !s_axi_wlast;
+            if (!inside_reg) begun_reg <= begun_reg + 1'b1;
+            if (s_axi_wlast) ended_reg <= ended_reg + 1'b1;
+        end
+        if (w_use) begin
+            w_get_reg <= w_get_reg + 1'b1;
             if (w_in && !(err_en && w_beat == err_beat)) begin
-                if (&s_axi_wstrb) mem[w_beat[INDEX_W-1:0]] <= s_axi_wdata;
-                else if (|s_axi_wstrb)
+                if (&use_strb) mem[w_beat[INDEX_W-1:0]] <= use_data;
+                else if (|use_strb)
                     for (lane = 0; lane < AXI_B; lane = lane + 1)
-                        if (s_axi_wstrb[lane]) mem[w_beat[INDEX_W-1:0]][lane*8+:8] <= s_axi_wdata[lane*8+:8];
+                        if (use_strb[lane]) mem[w_beat[INDEX_W-1:0]][lane*8+:8] <= use_data[lane*8+:8];
             end
             w_count_reg <= w_last ? 8'd0 : w_count_reg + 8'd1;
             w_resp_reg  <= w_last ? 2'b00 : w_resp;
@@ -205,6 +254,11 @@ module loas_sim_mem #(
             aw_get_reg   <= {PTR_W + 1{1'b0}};
             b_put_reg    <= {PTR_W + 1{1'b0}};
             b_get_reg    <= {PTR_W + 1{1'b0}};
+            w_put_reg    <= {WPTR_W + 1{1'b0}};
+            w_get_reg    <= {WPTR_W + 1{1'b0}};
+            begun_reg    <= {PTR_W + 1{1'b0}};
+            ended_reg    <= {PTR_W + 1{1'b0}};
+            inside_reg   <= 1'b0;
             w_count_reg  <= 8'd0;
             w_resp_reg   <= 2'b00;
             s_axi_bvalid <= 1'b0;

@@ -9,7 +9,7 @@
 //
 // Contract: a rising `load` reads <dir>/image.hex into the memory (words 0 to image_words - 1, AXI_W bits each, low word
 // first), a rising `dump` writes <dir>/dump.hex; <dir> is the plusarg +dir=, default ".". The memory stands at bus address
-// BASE. latency, stalls, errors and hangs are loas_sim_mem's. With CHECK = 1 the memory port is watched by
+// BASE. latency, stalls, errors, hangs and manners are loas_sim_mem's. With CHECK = 1 the memory port is watched by
 // loas_axi_checker and `axi_error` tells of a breach of the protocol.
 module loas_system #(
     parameter integer T           = 4,      // timesteps computed in parallel
@@ -52,6 +52,7 @@ module loas_system #(
     input  wire [1:0]  err_resp,
     input  wire [31:0] err_addr,
     input  wire        hang,
+    input  wire [2:0]  manner,
     output wire        axi_error,
     output wire        axi_busy,
     // registers
@@ -195,6 +196,7 @@ module loas_system #(
         .err_resp(err_resp),
         .err_addr(err_addr),
         .hang(hang),
+        .manner(manner),
         .s_axi_awid(m_axi_awid),
         .s_axi_awaddr(m_axi_awaddr),
         .s_axi_awlen(m_axi_awlen),

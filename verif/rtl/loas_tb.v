@@ -8,9 +8,10 @@
 // Problem: the demo and the benchmarks need the machine at the full speed of the simulator.
 //
 // Contract: reads <dir>/image.hex, programs the registers, starts, prints `PROGRESS layer=.. row=.. cycle=..` lines, waits for
-// done or error, writes <dir>/dump.hex, and prints `RESULT status=.. error=.. addr=.. layer=.. cycles=..` (hexadecimal
-// but for the cycles). Plusargs: +dir=, +size= (bytes of the image), +latency=, +stall=, +seed=, +watchdog=, +poll= (cycles
-// between looks at the progress), +max_cycles=. Exceeding max_cycles gives status=0 (busy bit as read).
+// done or error, writes <dir>/dump.hex, and prints `RESULT status=.. error=.. addr=.. layer=.. cycles=.. axi=..`
+// (hexadecimal but for the cycles). Plusargs: +dir=, +size= (bytes of the image), +latency=, +stall=, +manner= (as in loas_sim_mem), +seed=,
+// +watchdog=, +poll= (cycles between looks at the progress), +max_cycles=. Exceeding max_cycles gives status=0 (busy bit as
+// read); axi=1: the protocol of the memory port was broken, a line before says how.
 module loas_tb #(
     parameter integer T           = 4,      // timesteps computed in parallel
     parameter integer NUM_TPPES   = 2,      // processing elements
@@ -50,6 +51,7 @@ module loas_tb #(
     integer     size;
     integer     latency;
     integer     stall;
+    integer     manner;
     integer     seed;
     integer     watchdog;
     integer     poll;
@@ -101,7 +103,7 @@ module loas_tb #(
         .NUM_SLOTS(NUM_SLOTS),
         .MEM_BYTES(MEM_BYTES),
         .BASE(BASE),
-        .CHECK(0)
+        .CHECK(1)
     ) system_inst (
         .clk(clk),
         .rst(rst),
@@ -115,6 +117,7 @@ module loas_tb #(
         .err_resp(2'b00),
         .err_addr(32'd0),
         .hang(1'b0),
+        .manner(manner[2:0]),
         .axi_error(axi_error),
         .axi_busy(axi_busy),
         .s_axil_awaddr(s_axil_awaddr),
@@ -137,7 +140,7 @@ module loas_tb #(
         .irq(irq)
     );
 
-    wire unused_ok = &{1'b0, latency, stall, s_axil_bresp, s_axil_rresp, axi_error, axi_busy};
+    wire unused_ok = &{1'b0, latency, stall, manner, s_axil_bresp, s_axil_rresp, axi_busy};
 
     initial clk = 1'b0;
     always #5 clk = !clk;
@@ -217,6 +220,7 @@ module loas_tb #(
         if (!$value$plusargs("size=%d", size)) size = 0;
         if (!$value$plusargs("latency=%d", latency)) latency = 0;
         if (!$value$plusargs("stall=%d", stall)) stall = 0;
+        if (!$value$plusargs("manner=%d", manner)) manner = 0;
         if (!$value$plusargs("seed=%d", seed)) seed = 1;
         if (!$value$plusargs("watchdog=%d", watchdog)) watchdog = 1000000;
         if (!$value$plusargs("poll=%d", poll)) poll = 20000;
@@ -268,7 +272,7 @@ module loas_tb #(
         axil_read(`LOAS_REG_ERR_LAYER);
         dump = 1'b1;
         repeat (4) @(negedge clk);
-        $display("RESULT status=%0h error=%0h addr=%0h layer=%0d cycles=%0d", status, code, addr, value, total);
+        $display("RESULT status=%0h error=%0h addr=%0h layer=%0d cycles=%0d axi=%0d", status, code, addr, value, total, axi_error);
         $finish;
     end
 

@@ -31,6 +31,7 @@ module tb_loas_axi #(
     input  wire [1:0]                   err_resp,
     input  wire [31:0]                  err_at,
     input  wire                         hang,
+    input  wire [2:0]                   manner,
     // read master
     output wire                         rd_idle,
     output wire                         rd_outstanding,
@@ -204,6 +205,7 @@ module tb_loas_axi #(
         .err_resp     (err_resp),
         .err_addr     (err_at),
         .hang         (hang),
+        .manner       (manner),
         .s_axi_awid   (m_axi_awid),
         .s_axi_awaddr (m_axi_awaddr),
         .s_axi_awlen  (m_axi_awlen),
