@@ -166,7 +166,8 @@ def run_hand(block: Block, mutant: Mutant | None, folder: Path) -> bool:
     before = sim.RTL, sim.BUILD
     sim.RTL, sim.BUILD = folder / "rtl", folder
     try:
-        sim.run(block.top, block.test, "icarus", block.parameters, sources=block.sources, seed=1, env=block.env)
+        sim.run(block.top, block.test, "icarus", block.parameters, sources=block.sources, seed=1,
+                env={**block.env, "LOAS_DIR": str(folder)}, plusargs=[f"+dir={folder}"])  # fmt: skip  where a machine's images go
     except AssertionError:
         return False
     except (RuntimeError, subprocess.CalledProcessError) as error:

@@ -89,7 +89,8 @@ class Result:
 def sources() -> list[Path]:
     """All RTL files, the testbench, and what Verilator is told about them."""
     rtl = sorted((ROOT / "rtl").rglob("*.v")) + sorted((ROOT / "rtl").rglob("*.vh"))
-    bench = [ROOT / "verif" / "rtl" / f"{name}.v" for name in ("loas_tb", "loas_system", "loas_sim_mem", "loas_axi_checker")]
+    names = ("loas_tb", "loas_system", "loas_sim_mem", "loas_axi_checker", "loas_axil_checker")
+    bench = [ROOT / "verif" / "rtl" / f"{name}.v" for name in names]
     settings = [ROOT / "verif" / "rtl" / f"{name}.vlt" for name in ("loas_tb", "chains")]
     return [*settings, *rtl, *bench]
 

@@ -13,7 +13,9 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
-from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiMaster, AxiResp
+from cocotbext.axi import AxiBus, AxiMaster, AxiResp
+
+from lib.manners import LiteMaster, behave
 
 RAM = 256
 SDRAM_END = 1 << 25
@@ -22,23 +24,18 @@ SIZE = 1 << 17              # the model's bytes: higher addresses wrap
 VARIANTS = {"64": (64, 1, 1), "32": (32, 1, 0), "128": (128, 1, 1), "ram": (64, 0, 0)}
 
 
-async def begin(dut: Any, stall: float = 0.4) -> tuple[AxiMaster, AxiLiteMaster]:
+async def begin(dut: Any, stall: float = 0.4) -> tuple[AxiMaster, LiteMaster]:
     """Clock, reset, masters with random pauses; block RAM filled."""
     Clock(dut.clk, 20, unit="ns").start()
     machine = AxiMaster(AxiBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
-    host = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    host = LiteMaster(dut, "s_axil", dut.clk, random.getrandbits(32))
     dut.rst.value = 1
     await ClockCycles(dut.clk, 5)
     dut.rst.value = 0
     await ClockCycles(dut.clk, 2)
 
-    def pauses() -> Any:
-        while True:
-            yield random.random() < stall
-
     if stall:
-        for channel in (machine.write_if.w_channel, machine.write_if.b_channel, machine.read_if.r_channel, host.write_if.b_channel):
-            channel.set_pause_generator(pauses())
+        cocotb.start_soon(behave(machine, dut, "s_axi", dut.clk, stall))
     await machine.write(0, random.randbytes(RAM))
     return machine, host
 
@@ -57,7 +54,7 @@ async def both_ports(dut: Any) -> None:
     sdram = int(os.environ["LOAS_SDRAM"]) != 0
     known: dict[int, int] = {}
 
-    async def user(master: AxiMaster | AxiLiteMaster, part: int, count: int) -> None:
+    async def user(master: AxiMaster | LiteMaster, part: int, count: int) -> None:
         for _ in range(count):
             length = random.randint(1, 128 if part == 0 else 12)
             address = place(length, sdram, part)
@@ -80,7 +77,7 @@ async def both_ports(dut: Any) -> None:
     for address in random.sample(sorted(known), 20):
         other = host if not address >> 7 & 1 else machine
         assert (await other.read(address, 1)).data[0] == known[address], f"byte 0x{address:x} from the other port"
-    assert int(dut.violations.value) == 0
+    assert int(dut.violations.value) == 0 and not int(dut.axi_error.value)
     if sdram:
         assert int(dut.refreshes.value) > 8 + 2 and int(dut.reads.value) > 20
 
@@ -99,6 +96,7 @@ async def nothing_there(dut: Any) -> None:
     # a burst over the end: of any beat
     assert (await machine.write(end - 32, bytes(64))).resp == AxiResp.DECERR
     assert (await machine.read(end - 32, 64)).resp == AxiResp.DECERR
+    assert not int(dut.axi_error.value), "protocol broken, see the log"
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
@@ -137,6 +135,7 @@ def test_board_mem(sim: str, variant: str) -> None:
 
     width, sdram, stages = VARIANTS[variant]
     files = [ROOT / "fpga" / "rtl" / f"{name}.v" for name in ("loas_board_mem", "loas_mem_front", "loas_board_ram", "loas_sdram")]
-    files += [ROOT / "fpga" / "sim" / "loas_sdram_model.v", ROOT / "verif" / "rtl" / "tb_board_mem.v"]
+    files += [ROOT / "fpga" / "sim" / "loas_sdram_model.v"]
+    files += [ROOT / "verif" / "rtl" / f"{name}.v" for name in ("tb_board_mem", "loas_axi_checker", "loas_axil_checker")]
     run("tb_board_mem", "test_board_mem", sim, {"AXI_W": width, "SDRAM_EN": sdram, "PIN_STAGES": stages}, sources=files,
         env={"LOAS_SDRAM": str(sdram)})  # fmt: skip

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,9 @@ import pytest
 
 from golden.config import Config, load
 from golden.image import parse_layout, read_perf, write_image
-from golden.layer import Conv, sources
+from golden.layer import Conv
 from golden.network import Network
-from golden.rivals import Work
-from golden.rivals.loas import sequence
+from lib.model import CACHE, check_apart, check_counters, expected
 from lib.networks import Job, random_conv_job, random_job, random_layer
 from scripts.compare import compare
 from scripts.simulate import Result, build, run
@@ -23,7 +23,7 @@ SEEDS = int(os.environ.get("LOAS_SEEDS", "20"))
 FIRST = 1000 * int(os.environ.get("LOAS_SEED", "1"))
 VARIANTS: dict[str, dict[str, int]] = {
     "laggy": {},
-    "fast": {"LAGGY": 0, "CARRY": 0, "INDEX_RATE": 0, "WINDOW": 4},
+    "fast": {"LAGGY": 0, "CARRY": 0, "INDEX_RATE": 0, "WINDOW": 4, **CACHE},
     "sparten": {"LAGGY": 0, "SEQUENTIAL": 1},
     "T16": {"T": 16, "NUM_TPPES": 3, "CHUNK_W": 64, "SLICE_W": 16, "AXI_W": 64, "WINDOW": 4, "INDEX_RATE": 8},
     "narrow": {"T": 1, "NUM_TPPES": 1, "WINDOW": 1, "WEIGHT_W": 4, "ACC_W": 12, "MEM_W": 16, "FIFO_DEPTH": 2, "OUTSTANDING": 2,
@@ -139,28 +139,34 @@ def test_paper(seed: int) -> None:
     check_job(paper, random_conv_job(seed, paper, side=9))
 
 
-@pytest.mark.parametrize("variant", ["laggy", "fast"])
-def test_cycle_model(variant: str) -> None:
+def one_chunk_runs(cfg: Config, latency: int) -> Iterator[tuple[Job, list[dict[str, int]]]]:
+    """Random networks of one chunk of timesteps, and the counters that the RTL leaves of each."""
+    for seed in range(FIRST, FIRST + SEEDS):
+        job = random_conv_job(seed, cfg) if seed % 2 else random_job(seed, cfg, size=200)
+        if parse_layout(job.image).chunks == 1:
+            result = run(build(cfg, len(job.image)), cfg, job.image, latency=latency)
+            assert result.ok, f"{cfg.name} {cfg.engine}, {job}: {result.describe()}"
+            yield job, read_perf(result.memory, parse_layout(result.memory, verify_crc=False))
+
+
+def test_every_counter() -> None:
+    """Every counter of every layer is the cycle model's, to the cycle; of LAGGY: verif/test_counters.py."""
+    cfg, latency = load("tiny").override(**VARIANTS["fast"]), 20
+    layers = [layer for job, records in one_chunk_runs(cfg, latency) for layer in check_counters(job, cfg, latency, records)]
+    assert len(layers) >= SEEDS
+    check_apart([{name: value for name, value in layer.items() if name not in ("stall_laggy", "corrections")} for layer in layers])
+
+
+def test_cycle_model() -> None:
     """The model's cycles are those of today's RTL, not only of the one whose counters were recorded (scripts/validate.py).
 
     In total: everything is larger than the cache of tiny, and one miss more or less early in a layer changes all that follow.
     """
-    cfg, latency = load("tiny").override(**VARIANTS[variant]), 20
+    cfg, latency = load("tiny"), 20
     said, found, layers = 0, 0, 0
-    for seed in range(FIRST, FIRST + SEEDS):
-        job = random_conv_job(seed, cfg) if seed % 2 else random_job(seed, cfg, size=200)
-        image, net = job.image, job.network
-        layout = parse_layout(image)
-        if layout.chunks > 1:
-            continue
-        maps = [tuple(job.spikes if i < 0 else job.golden[i] for i in sources(layer, p)) for p, layer in enumerate(net.layers)]
-        works = [Work.of(layer, *read, place=place) for layer, read, place in zip(net.layers, maps, layout.layers, strict=True)]
-        result = run(build(cfg, len(image)), cfg, image, latency=latency)
-        assert result.ok, f"{cfg.name} {cfg.engine}, {job}: {result.describe()}"
-        costs = sequence(works, cfg, latency, mode=variant)
-        records = read_perf(result.memory, parse_layout(result.memory, verify_crc=False))
-        for layer, cost, counts in zip(net.layers, costs, records, strict=True):
-            assert cost.breakdown["matches"] == counts["matches"], f"{job} {layer.name}"
-            assert abs(cost.cycles / counts["cycles"] - 1) < 0.2, f"{job} {layer.name}: {cost.cycles}, RTL {counts['cycles']}"
-            said, found, layers = said + cost.cycles, found + counts["cycles"], layers + 1
+    for job, records in one_chunk_runs(cfg, latency):
+        for layer, want, counts in zip(job.network.layers, expected(job, cfg, latency), records, strict=True):
+            assert want["matches"] == counts["matches"], f"{job} {layer.name}"
+            assert abs(want["cycles"] / counts["cycles"] - 1) < 0.2, f"{job} {layer.name}: {want['cycles']}, RTL {counts['cycles']}"
+            said, found, layers = said + want["cycles"], found + counts["cycles"], layers + 1
     assert layers >= SEEDS and abs(said / found - 1) < 0.02, f"{layers} layers: {said} cycles by the model, {found} of the RTL"

@@ -90,8 +90,6 @@ class Faults(TB):
         super().__init__(dut)
         self.goods: list[Good] = []
         self.faults = FAULTS // 3 * (1 if self.cfg.DEEP or not self.cfg.LAGGY else 3 if LONG else 2)
-        for port in (self.axil.write_if, self.axil.read_if):  # thousands of lines, which cost more than the simulation
-            port.log.setLevel("WARNING")
         self.watch = Watch(self)
         self.seen: Counter[str] = Counter()
         cocotb.start_soon(self.after_error())
@@ -336,6 +334,7 @@ async def random_words(dut) -> None:  # type: ignore[no-untyped-def]
     for number in range(tb.faults):
         dut.latency.value = tb.rng.choice([0, 1, 5, 20])
         dut.stall_percent.value = tb.rng.choice([0, 0, 0, 30])
+        dut.manner.value = tb.rng.randrange(8)
         good = tb.rng.choice(tb.goods)
         image, what = damage(tb.rng, good.job, tb.cfg.line_bytes)
         what = f"fault {number}, {what}"
@@ -520,6 +519,7 @@ async def random_bus_faults(dut) -> None:  # type: ignore[no-untyped-def]
         what = f"bus fault {number}, {good.job}, {at:#x}"
         dut.latency.value = tb.rng.choice([0, 1, 5, 20])
         dut.stall_percent.value = tb.rng.choice([0, 0, 30])
+        dut.manner.value = tb.rng.randrange(8)
         dut.err_resp.value, dut.err_addr.value, dut.err_en.value = tb.rng.choice([2, 3]), BASE + at, 1
         await tb.begin(good.job.image)
         await tb.wait(300_000)
@@ -549,6 +549,7 @@ async def reset_while_draining(dut) -> None:  # type: ignore[no-untyped-def]
         good, other = tb.rng.choice(tb.goods), tb.rng.choice(tb.goods)
         dut.latency.value = tb.rng.choice([100, 300])
         dut.stall_percent.value = tb.rng.choice([0, 50])
+        dut.manner.value = tb.rng.randrange(8)
         await tb.begin(good.job.image)
         await ClockCycles(dut.clk, tb.rng.randint(20, 1500))
         error = number % 3 == 0 and not int(dut.irq.value)
@@ -591,7 +592,7 @@ async def hang_while_draining(dut) -> None:  # type: ignore[no-untyped-def]
     for number in range(8):
         what = f"hang {number}"
         good = tb.rng.choice(tb.goods)
-        dut.latency.value = 50
+        dut.latency.value, dut.manner.value = 50, number
         await tb.begin(good.job.image)
         while not int(dut.axi_busy.value):
             await ClockCycles(dut.clk, 1)

@@ -4,11 +4,14 @@ from __future__ import annotations
 import random
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+
+from lib.manners import LiteMaster
 
 SPEC = tomllib.loads((Path(__file__).parents[1] / "spec" / "registers.toml").read_text())["registers"]
 CONFIG = {f"CONFIG{i}": 0x11223344 + 0x01010101 * i for i in range(6)}
@@ -17,12 +20,16 @@ INPUTS = ("busy", "done", "error", "draining", "set_done", "set_error", "err_cod
 
 
 class TB:
-    """Clock, reset, AXI4-Lite master."""
+    """Clock, reset, AXI4-Lite master: that of cocotbext-axi, or one with all manners."""
 
-    def __init__(self, dut) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, dut, manners: bool = False) -> None:  # type: ignore[no-untyped-def]
         self.dut = dut
         Clock(dut.clk, 10, unit="ns").start()
-        self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+        self.master: Any
+        if manners:
+            self.master = LiteMaster(dut, "s_axil", dut.clk, random.getrandbits(32))
+        else:
+            self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
         for name in INPUTS:
             getattr(dut, name).value = 0
 
@@ -58,9 +65,9 @@ class TB:
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
-@cocotb.parametrize(paused=[False, True])
-async def reset_values_and_unknown(dut, paused: bool) -> None:  # type: ignore[no-untyped-def]
-    tb = TB(dut)
+@cocotb.parametrize((("paused", "manners"), [(False, False), (True, False), (False, True)]))
+async def reset_values_and_unknown(dut, paused: bool, manners: bool) -> None:  # type: ignore[no-untyped-def]
+    tb = TB(dut, manners)
     await tb.reset()
     if paused:
         tb.pause()
@@ -79,9 +86,9 @@ async def reset_values_and_unknown(dut, paused: bool) -> None:  # type: ignore[n
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
-@cocotb.parametrize(paused=[False, True])
-async def bit_bash(dut, paused: bool) -> None:  # type: ignore[no-untyped-def]
-    tb = TB(dut)
+@cocotb.parametrize((("paused", "manners"), [(False, False), (True, False), (False, True)]))
+async def bit_bash(dut, paused: bool, manners: bool) -> None:  # type: ignore[no-untyped-def]
+    tb = TB(dut, manners)
     await tb.reset()
     if paused:
         tb.pause()
@@ -108,7 +115,7 @@ async def bit_bash(dut, paused: bool) -> None:  # type: ignore[no-untyped-def]
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def status_fields(dut) -> None:  # type: ignore[no-untyped-def]
-    tb = TB(dut)
+    tb = TB(dut, True)
     await tb.reset()
     for _ in range(40):
         bits = [random.getrandbits(1) for _ in range(4)]
@@ -131,7 +138,7 @@ async def status_fields(dut) -> None:  # type: ignore[no-untyped-def]
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def interrupt_and_pulses(dut) -> None:  # type: ignore[no-untyped-def]
-    tb = TB(dut)
+    tb = TB(dut, True)
     await tb.reset()
     seen = {"start": 0, "soft_reset": 0}
 

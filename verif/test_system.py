@@ -8,6 +8,7 @@ import cocotb
 import pytest
 from cocotb.triggers import ClockCycles
 
+from lib.model import CACHE
 from lib.networks import Job
 from lib.system import BASE, CONTROL, DESC, ERR, HEAD, TB, launch, poke, poke_desc
 from scripts.compare import descriptors, spec
@@ -178,9 +179,9 @@ async def hangs(dut) -> None:  # type: ignore[no-untyped-def]
 
 VARIANTS: dict[str, dict[str, int]] = {
     "tiny": {},
-    "fast": {"LAGGY": 0},
+    "fast": {"LAGGY": 0, "DEEP": 1},
     "T1": {"T": 1, "NUM_TPPES": 1, "CARRY": 0, "INDEX_RATE": 0, "DEEP": 1},   # as on boards
-    "T16": {"T": 16, "CHUNK_W": 64, "AXI_W": 64, "WEIGHT_W": 4, "DEEP": 1},
+    "T16": {"T": 16, "CHUNK_W": 64, "AXI_W": 64, "WEIGHT_W": 4, **CACHE},
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles
-from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiResp
+from cocotbext.axi import AxiBus, AxiRam, AxiResp
 
 from golden.config import PARAMETERS, load
 from golden.image import write_image
@@ -20,6 +20,7 @@ from golden.layer import Layer
 from golden.network import Network
 from host.device import Device
 from host.zynq import ZynqBus
+from lib.manners import LiteMaster, wait_for_valid
 from lib.sim import ROOT, SIMULATORS, run
 from scripts.compare import compare
 
@@ -32,7 +33,7 @@ class Registers:
     """``pynq.MMIO`` on the register port of the IP."""
 
     def __init__(self, dut: Any) -> None:
-        self.master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.aclk, dut.aresetn, reset_active_level=False)
+        self.master = LiteMaster(dut, "s_axi", dut.aclk)
         self.read = resume(self._read)
         self.write = resume(self._write)
 
@@ -53,6 +54,7 @@ class Buffer:
 
     def __init__(self, dut: Any) -> None:
         self.ram = AxiRam(AxiBus.from_prefix(dut, "m_axi"), dut.aclk, dut.aresetn, reset_active_level=False, size=PHYSICAL + SIZE)
+        cocotb.start_soon(wait_for_valid(self.ram, dut, "m_axi", dut.aclk))
 
     def __getitem__(self, where: slice) -> bytes:
         return bytes(self.ram.read(PHYSICAL + where.start, where.stop - where.start))
@@ -118,13 +120,15 @@ async def driver(dut: Any) -> None:
 
     await session()
     assert interrupt.waits > 0
+    assert not int(dut.axi_error.value), "protocol broken, see the log"
     for name, value in (("arlock", 0), ("awlock", 0), ("arcache", 3), ("awcache", 3), ("arprot", 0), ("awprot", 0)):
         assert int(getattr(dut, f"m_axi_{name}").value) == value
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS if os.environ.get("LOAS_LONG") else ["icarus"])
 def test_zynq(simulator: str) -> None:
-    sources = [ROOT / "verif" / "rtl" / "tb_pynq_z2.v", ROOT / "fpga" / "pynq_z2" / "loas_pynq_z2.v"]
+    benches = ("tb_pynq_z2", "loas_axi_checker", "loas_axil_checker")
+    sources = [*(ROOT / "verif" / "rtl" / f"{name}.v" for name in benches), ROOT / "fpga" / "pynq_z2" / "loas_pynq_z2.v"]
     run("tb_pynq_z2", "test_zynq", simulator, TINY.verilog_parameters(), sources=sources)
 
 

@@ -303,11 +303,10 @@ def estimate(work: Work, cfg: Config, latency: int = 20, *, mode: str = "laggy")
     return total
 
 
-def sequence(works: Sequence[Work], cfg: Config, latency: int = 20, *, mode: str = "laggy", descriptors: int = 128) -> list[Cost]:
-    """What the layers of one image cost, one after the other, each where the image puts it (:attr:`Work.place`).
-
-    Beside :func:`estimate` of each it knows where things lie and whose turn it is at the arbiters as a layer begins: chance, but on
-    layers of a thousand cycles it can be some percent.
+def counted(
+    works: Sequence[Work], cfg: Config, latency: int = 20, *, mode: str = "laggy", descriptors: int = 128
+) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
+    """What :func:`simulate` returns of the layers of one image, one after the other, each where the image puts it (:attr:`Work.place`).
 
     Args:
         works: The layers in order, of at most cfg.T timesteps.
@@ -319,7 +318,7 @@ def sequence(works: Sequence[Work], cfg: Config, latency: int = 20, *, mode: str
     Raises:
         WorkError: A layer does not fit the machine, or has no place.
     """
-    turns, costs = Turns(cfg, latency), []
+    turns = Turns(cfg, latency)
     turns.wait(BEFORE)
     turns.read(0)
     for i, work in enumerate(works):
@@ -331,10 +330,17 @@ def sequence(works: Sequence[Work], cfg: Config, latency: int = 20, *, mode: str
             if at:
                 turns.read(at)
         turns.wait(4)  # S_SIZE to S_START
-        counters, stored = simulate(work, cfg, latency, laggy=mode != "fast", early=mode == "laggy", speculate=mode == "laggy",
-                                    turns=turns)  # fmt: skip
-        costs.append(cost(f"loas-{mode}", work, cfg, counters, stored, mode))
-    return costs
+        yield simulate(work, cfg, latency, laggy=mode != "fast", early=mode == "laggy", speculate=mode == "laggy", turns=turns)
+
+
+def sequence(works: Sequence[Work], cfg: Config, latency: int = 20, *, mode: str = "laggy", descriptors: int = 128) -> list[Cost]:
+    """What the layers of one image cost; arguments and errors as :func:`counted`.
+
+    Beside :func:`estimate` of each it knows where things lie and whose turn it is at the arbiters as a layer begins: chance, but on
+    layers of a thousand cycles it can be some percent.
+    """
+    found = counted(works, cfg, latency, mode=mode, descriptors=descriptors)
+    return [cost(f"loas-{mode}", work, cfg, *result, mode) for work, result in zip(works, found, strict=True)]
 
 
 def cost(name: str, work: Work, cfg: Config, counters: dict[str, int], stored: dict[str, int], mode: str) -> Cost:

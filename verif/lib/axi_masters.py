@@ -6,9 +6,12 @@ import random
 from collections import deque
 from typing import Any
 
+import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 from cocotbext.axi import AxiBus, AxiRam
+
+from lib.manners import wait_for_valid
 
 BYTES = 32768
 BASE = 0x2000  # image base: rows at relative 0 lie at bus address 0x2000
@@ -76,6 +79,8 @@ class MastersTB:
                 for channel in (self.ram.read_if.ar_channel, self.ram.read_if.r_channel, self.ram.write_if.aw_channel,
                                 self.ram.write_if.w_channel, self.ram.write_if.b_channel):
                     channel.set_pause_generator(pauses())
+            else:
+                cocotb.start_soon(wait_for_valid(self.ram, dut, "m_axi", dut.clk))
         else:
             for name in ("awready", "wready", "arready", "bid", "bresp", "bvalid", "rid", "rdata", "rresp", "rlast", "rvalid"):
                 self.put(f"m_axi_{name}", 0)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from golden.config import load
+from lib.manners import LiteMaster
 from lib.networks import Job, random_conv_job, random_job
 from lib.sim import ROOT, run
 from scripts.compare import compare, counters, descriptors, spec
@@ -48,7 +48,7 @@ class TB:
                      "image_words"):
             getattr(dut, name).value = 0
         dut.seed.value = self.seed
-        self.axil = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+        self.axil = LiteMaster(dut, "s_axil", dut.clk, self.seed)
 
     async def reset(self) -> None:
         """Hard reset and the registers that tests rely on."""
@@ -64,7 +64,7 @@ class TB:
         await self.axil.write_dword(REG[name], value)
 
     async def read(self, name: str, index: int = 0) -> int:
-        return int(await self.axil.read_dword(REG[name] + 4 * index))
+        return await self.axil.read_dword(REG[name] + 4 * index)
 
     def job(self, *, size: int, rows: int | None = None, layers: int | None = None) -> Job:
         """The next random job; where sizes are free, every third is a convolution."""
@@ -200,7 +200,7 @@ def launch(module: str, sim: str, override: Mapping[str, int], seed: int, testca
         testcase: Only this test.
     """
     cfg = load("tiny").override(**override)
-    sources = [ROOT / "verif" / "rtl" / f"{name}.v" for name in ("loas_system", "loas_sim_mem", "loas_axi_checker")]
+    sources = [ROOT / "verif" / "rtl" / f"{name}.v" for name in ("loas_system", "loas_sim_mem", "loas_axi_checker", "loas_axil_checker")]
     jobs = "16" if sim == "verilator" else "3"
     with tempfile.TemporaryDirectory(prefix="loas-") as folder:
         run("loas_system", module, sim, {**cfg.verilog_parameters(), "MEM_BYTES": 1 << 18}, seed=seed, testcase=testcase,

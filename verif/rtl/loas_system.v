@@ -9,8 +9,8 @@
 //
 // Contract: a rising `load` reads <dir>/image.hex into the memory (words 0 to image_words - 1, AXI_W bits each, low word
 // first), a rising `dump` writes <dir>/dump.hex; <dir> is the plusarg +dir=, default ".". The memory stands at bus address
-// BASE. latency, stalls, errors, hangs and manners are loas_sim_mem's. With CHECK = 1 the memory port is watched by
-// loas_axi_checker and `axi_error` tells of a breach of the protocol.
+// BASE. latency, stalls, errors, hangs and manners are loas_sim_mem's. With CHECK = 1 both ports are watched by
+// loas_axi_checker and loas_axil_checker, and `axi_error` tells of a breach of the protocol.
 module loas_system #(
     parameter integer T           = 4,      // timesteps computed in parallel
     parameter integer NUM_TPPES   = 2,      // processing elements
@@ -228,12 +228,15 @@ module loas_system #(
         if (CHECK != 0) begin : gen_check
             wire [15:0] peak_reads;
             wire [15:0] peak_writes;
+            wire        memory_error;
+            wire        register_error;
+            assign axi_error = memory_error || register_error;
             loas_axi_checker #(
                 .AXI_W(AXI_W)
             ) checker_inst (
                 .clk(clk),
                 .rst(rst),
-                .error(axi_error),
+                .error(memory_error),
                 .busy(axi_busy),
                 .peak_reads(peak_reads),
                 .peak_writes(peak_writes),
@@ -262,6 +265,30 @@ module loas_system #(
                 .rlast(m_axi_rlast),
                 .rvalid(m_axi_rvalid),
                 .rready(m_axi_rready)
+            );
+            loas_axil_checker #(
+                .ADDR_W(12)
+            ) lite_checker_inst (
+                .clk(clk),
+                .rst(rst),
+                .error(register_error),
+                .awaddr(s_axil_awaddr),
+                .awvalid(s_axil_awvalid),
+                .awready(s_axil_awready),
+                .wdata(s_axil_wdata),
+                .wstrb(s_axil_wstrb),
+                .wvalid(s_axil_wvalid),
+                .wready(s_axil_wready),
+                .bresp(s_axil_bresp),
+                .bvalid(s_axil_bvalid),
+                .bready(s_axil_bready),
+                .araddr(s_axil_araddr),
+                .arvalid(s_axil_arvalid),
+                .arready(s_axil_arready),
+                .rdata(s_axil_rdata),
+                .rresp(s_axil_rresp),
+                .rvalid(s_axil_rvalid),
+                .rready(s_axil_rready)
             );
         end else begin : gen_no_check
             assign axi_error = 1'b0;

@@ -59,10 +59,77 @@ module tb_board_mem #(
     output wire [1:0]           s_axil_rresp,
     output wire                 s_axil_rvalid,
     input  wire                 s_axil_rready,
+    output wire                 axi_error,    // the protocol of a port was broken
     output wire [31:0]          violations,
     output wire [31:0]          refreshes,
     output wire [31:0]          reads
 );
+
+    wire        port_error, host_error, busy;
+    wire [15:0] peak_reads, peak_writes;
+    assign axi_error = port_error || host_error;
+
+    loas_axi_checker #(
+        .AXI_W(AXI_W),
+        .ALIGNED(0)
+    ) checker_inst (
+        .clk(clk),
+        .rst(rst),
+        .error(port_error),
+        .busy(busy),
+        .peak_reads(peak_reads),
+        .peak_writes(peak_writes),
+        .awaddr(s_axi_awaddr),
+        .awlen(s_axi_awlen),
+        .awsize(s_axi_awsize),
+        .awburst(s_axi_awburst),
+        .awvalid(s_axi_awvalid),
+        .awready(s_axi_awready),
+        .wdata(s_axi_wdata),
+        .wstrb(s_axi_wstrb),
+        .wlast(s_axi_wlast),
+        .wvalid(s_axi_wvalid),
+        .wready(s_axi_wready),
+        .bresp(s_axi_bresp),
+        .bvalid(s_axi_bvalid),
+        .bready(s_axi_bready),
+        .araddr(s_axi_araddr),
+        .arlen(s_axi_arlen),
+        .arsize(s_axi_arsize),
+        .arburst(s_axi_arburst),
+        .arvalid(s_axi_arvalid),
+        .arready(s_axi_arready),
+        .rdata(s_axi_rdata),
+        .rresp(s_axi_rresp),
+        .rlast(s_axi_rlast),
+        .rvalid(s_axi_rvalid),
+        .rready(s_axi_rready)
+    );
+
+    loas_axil_checker #(
+        .ADDR_W(32)
+    ) lite_checker_inst (
+        .clk(clk),
+        .rst(rst),
+        .error(host_error),
+        .awaddr(s_axil_awaddr),
+        .awvalid(s_axil_awvalid),
+        .awready(s_axil_awready),
+        .wdata(s_axil_wdata),
+        .wstrb(s_axil_wstrb),
+        .wvalid(s_axil_wvalid),
+        .wready(s_axil_wready),
+        .bresp(s_axil_bresp),
+        .bvalid(s_axil_bvalid),
+        .bready(s_axil_bready),
+        .araddr(s_axil_araddr),
+        .arvalid(s_axil_arvalid),
+        .arready(s_axil_arready),
+        .rdata(s_axil_rdata),
+        .rresp(s_axil_rresp),
+        .rvalid(s_axil_rvalid),
+        .rready(s_axil_rready)
+    );
 
     wire        cke, cs_n, ras_n, cas_n, we_n, dq_oe;
     wire [1:0]  ba, dqm;
@@ -168,7 +235,7 @@ module tb_board_mem #(
         .refreshes  (refreshes)
     );
 
-    wire unused_ok = &{1'b0, s_axi_arsize, s_axi_arburst, s_axi_awlen, s_axi_awsize, s_axi_awburst};
+    wire unused_ok = &{1'b0, busy, peak_reads, peak_writes};
 
 endmodule
 

@@ -7,7 +7,8 @@
 
 // Contract: WORDS words of memory at 0x4000_0000, a counter of writes at 0x0000_0000 (any write adds 1 to it), SLVERR for
 // the rest of the first 4 KB, DECERR elsewhere. Every channel waits a random number of cycles. While `hang` is high the slave
-// takes and answers nothing; board_rst makes it forget what it has taken. `writes` counts all writes done.
+// takes and answers nothing. Bit 0 of `manner`: READY is low until VALID was seen; bits 2:1: 0 data after their address, 1 as they
+// come, 2 and 3 the address after its data; board_rst makes it forget what it has taken. `writes` counts all writes done.
 module tb_host_link #(
     parameter integer CLK_HZ       = 12000000,
     parameter integer BAUD         = 3000000,
@@ -21,6 +22,8 @@ module tb_host_link #(
     input  wire        uart_rxd,
     output wire        uart_txd,
     input  wire        hang,
+    input  wire [2:0]  manner,
+    output wire        axi_error,   // the protocol was broken
     output wire        board_rst,
     output wire [31:0] writes
 );
@@ -93,9 +96,43 @@ module tb_host_link #(
     reg  [31:0] aw_addr_reg;
     reg  [31:0] w_data_reg;
     reg  [31:0] ar_addr_reg;
-    assign awready = !aw_reg && chance_reg[0] && !hang;
-    assign wready  = !w_reg && chance_reg[1] && !hang;
-    assign arready = !ar_reg && chance_reg[2] && !hang;
+    reg         aw_seen_reg;
+    reg         w_seen_reg;
+    reg         ar_seen_reg;
+    assign awready = !aw_reg && chance_reg[0] && !hang && (aw_seen_reg || !manner[0]) && (w_reg || !manner[2]);
+    assign wready  = !w_reg && chance_reg[1] && !hang && (w_seen_reg || !manner[0]) && (aw_reg || manner[2:1] != 2'd0);
+    assign arready = !ar_reg && chance_reg[2] && !hang && (ar_seen_reg || !manner[0]);
+
+    always @(posedge clk) begin
+        aw_seen_reg <= awvalid && !awready && !board_rst;
+        w_seen_reg  <= wvalid && !wready && !board_rst;
+        ar_seen_reg <= arvalid && !arready && !board_rst;
+    end
+
+    loas_axil_checker #(
+        .ADDR_W(32)
+    ) checker_inst (
+        .clk(clk),
+        .rst(rst || board_rst),
+        .error(axi_error),
+        .awaddr(awaddr),
+        .awvalid(awvalid),
+        .awready(awready),
+        .wdata(wdata),
+        .wstrb(wstrb),
+        .wvalid(wvalid),
+        .wready(wready),
+        .bresp(bresp),
+        .bvalid(bvalid),
+        .bready(bready),
+        .araddr(araddr),
+        .arvalid(arvalid),
+        .arready(arready),
+        .rdata(rdata),
+        .rresp(rresp),
+        .rvalid(rvalid),
+        .rready(rready)
+    );
 
     assign writes = writes_reg;
 

@@ -5,7 +5,7 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: loas_pynq_z2 port by port, IDs of one bit that are always zero.
+// Contract: loas_pynq_z2 port by port, IDs of one bit that are always zero. Both ports are watched: `axi_error` tells of a breach.
 module tb_pynq_z2 #(
     parameter integer T           = 4,
     parameter integer NUM_TPPES   = 2,
@@ -89,10 +89,76 @@ module tb_pynq_z2 #(
     input  wire [1:0] m_axi_bresp,
     input  wire m_axi_bvalid,
     output wire m_axi_bready,
+    output wire axi_error,
     output wire irq
 );
 
-    wire unused_bits = &{1'b0, m_axi_rid, m_axi_bid};
+    wire unused_bits = &{1'b0, m_axi_rid, m_axi_bid, busy, peak_reads, peak_writes};
+
+    wire        memory_error, register_error, busy;
+    wire [15:0] peak_reads, peak_writes;
+    assign axi_error = memory_error || register_error;
+
+    loas_axi_checker #(
+        .AXI_W(AXI_W)
+    ) checker_inst (
+        .clk(aclk),
+        .rst(!aresetn),
+        .error(memory_error),
+        .busy(busy),
+        .peak_reads(peak_reads),
+        .peak_writes(peak_writes),
+        .awaddr(m_axi_awaddr),
+        .awlen(m_axi_awlen),
+        .awsize(m_axi_awsize),
+        .awburst(m_axi_awburst),
+        .awvalid(m_axi_awvalid),
+        .awready(m_axi_awready),
+        .wdata(m_axi_wdata),
+        .wstrb(m_axi_wstrb),
+        .wlast(m_axi_wlast),
+        .wvalid(m_axi_wvalid),
+        .wready(m_axi_wready),
+        .bresp(m_axi_bresp),
+        .bvalid(m_axi_bvalid),
+        .bready(m_axi_bready),
+        .araddr(m_axi_araddr),
+        .arlen(m_axi_arlen),
+        .arsize(m_axi_arsize),
+        .arburst(m_axi_arburst),
+        .arvalid(m_axi_arvalid),
+        .arready(m_axi_arready),
+        .rdata(m_axi_rdata),
+        .rresp(m_axi_rresp),
+        .rlast(m_axi_rlast),
+        .rvalid(m_axi_rvalid),
+        .rready(m_axi_rready)
+    );
+
+    loas_axil_checker #(
+        .ADDR_W(12)
+    ) lite_checker_inst (
+        .clk(aclk),
+        .rst(!aresetn),
+        .error(register_error),
+        .awaddr(s_axi_awaddr),
+        .awvalid(s_axi_awvalid),
+        .awready(s_axi_awready),
+        .wdata(s_axi_wdata),
+        .wstrb(s_axi_wstrb),
+        .wvalid(s_axi_wvalid),
+        .wready(s_axi_wready),
+        .bresp(s_axi_bresp),
+        .bvalid(s_axi_bvalid),
+        .bready(s_axi_bready),
+        .araddr(s_axi_araddr),
+        .arvalid(s_axi_arvalid),
+        .arready(s_axi_arready),
+        .rdata(s_axi_rdata),
+        .rresp(s_axi_rresp),
+        .rvalid(s_axi_rvalid),
+        .rready(s_axi_rready)
+    );
 
     assign m_axi_arid = 1'b0;
     assign m_axi_awid = 1'b0;
