@@ -56,6 +56,9 @@ class TB:
         ):
             channel.set_pause_generator(gaps(random.choice([0.2, 0.5, 0.8])))
 
+    def check(self) -> None:
+        assert not int(self.dut.axi_error.value), "AXI4-Lite protocol broken, see the log"
+
     async def read(self, offset: int) -> tuple[int, bool]:
         answer = await self.master.read(offset, 4)
         return int.from_bytes(answer.data, "little"), answer.resp == AxiResp.OKAY
@@ -83,6 +86,7 @@ async def reset_values_and_unknown(dut, paused: bool, manners: bool) -> None:  #
             assert not await tb.write(offset, 0xFFFFFFFF), f"write {offset:#x} must answer SLVERR"
     for offset, expected in known.items():
         assert (await tb.read(offset))[0] == expected, f"{offset:#x} changed by a write that must not"
+    tb.check()
 
 
 @cocotb.test(timeout_time=5, timeout_unit="ms")
@@ -111,6 +115,7 @@ async def bit_bash(dut, paused: bool, manners: bool) -> None:  # type: ignore[no
     assert int(dut.image_base.value) == model["IMAGE_BASE"]
     assert int(dut.image_size.value) == model["IMAGE_SIZE"]
     assert int(dut.watchdog.value) == model["WATCHDOG"]
+    tb.check()
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -134,6 +139,7 @@ async def status_fields(dut) -> None:  # type: ignore[no-untyped-def]
             assert (await tb.read(SPEC[name]["offset"]))[0] == expected, name
         i = random.randrange(32)
         assert (await tb.read(SPEC["PERF"]["offset"] + 4 * i))[0] == perf >> 32 * i & 0xFFFFFFFF
+    tb.check()
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
@@ -170,9 +176,11 @@ async def interrupt_and_pulses(dut) -> None:  # type: ignore[no-untyped-def]
                 bits &= ~bit
                 assert (await tb.read(SPEC["IRQ_STATUS"]["offset"]))[0] == bits
                 assert int(dut.irq.value) == int(bool(bits & enable))
+    tb.check()
 
 
 def test_regs(sim: str) -> None:
-    from lib.sim import run
+    from lib.sim import ROOT, run
 
-    run("loas_axil_regs", "test_regs", sim, CONFIG)
+    sources = [ROOT / "verif" / "rtl" / f"{name}.v" for name in ("tb_axil_regs", "loas_axil_checker")]
+    run("tb_axil_regs", "test_regs", sim, CONFIG, sources=sources)
