@@ -84,7 +84,7 @@ def linear(node: Data, x: Array, counted: int) -> Array:
         return np.asarray(x @ node["weight"].T + node.get("bias", 0.0))
     if kind == "Scale":
         scale = np.asarray(node["scale"])
-        return x * (scale.reshape(-1, *[1] * (axes - 1)) if scale.ndim == 1 and axes > 1 else scale)
+        return x * spread(scale.reshape(-1, *[1] * (axes - 1)) if scale.ndim == 1 and axes > 1 else scale, x.shape[1:])
     if kind == "Flatten":
         start, end = (v - counted if v >= 0 else v + axes for v in (node["start_dim"], node["end_dim"]))
         if not 0 <= start <= end < axes:
