@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ def take(g: Any, **options: Any) -> Imported:
 
 
 # ---------------------------------------------------------------------------------------------------------- rates and decisions
+def test_a_scale_of_every_channel_is_named() -> None:
+    """Pixels divided by far too much silence the network, and the warning says by how much."""
+    net = take(graph((2, 4, 4), conv(2, 2, 3, bias=None), fire(), conv(2, 2, 2, bias=None), fire()), encoding="direct", pixel_scale=(1e6, 2e6))
+    diff, _, _ = compare(net, np.full((1, 2, 4, 4), 3))
+    said = diff.rates.warnings(net.contract, 1)
+    assert len(said) == 2 and all(line.endswith("the scale of the input (--pixel-scale 1e+06,2e+06)") for line in said)
+
+
 def test_silence_is_no_agreement(tmp_path: Path) -> None:
     """Nothing fires in either computation: no decision, a warning for each layer, and the old result goes before the work starts."""
     out = tmp_path / "new" / "folder" / "d.json"
@@ -354,9 +363,9 @@ def test_several_spikes_a_step_are_refused(tmp_path: Path) -> None:
 
 def test_the_recorded_input(tmp_path: Path) -> None:
     """Data in another order of pixels than the toolkit had parts at the input already."""
-    net = take(graph((2, 3, 3), conv(2, 2, 2), lif()), pixel_scale=3.0)
-    x = spikes(net)
-    for given, good in ((x, True), (x[:, ::-1], False)):
+    nets = [take(graph((2, 3, 3), conv(2, 2, 2), lif()), pixel_scale=scale) for scale in (3.0, (3.0, 2.0))]
+    x = spikes(nets[0])
+    for net, (given, good) in itertools.product(nets, ((x, True), (x[:, ::-1], False))):
         np.savez(tmp_path / "r.npz", input=given)
         expected = read_expectation(net, tmp_path / "r.npz", len(x))
         survey(net, x, watch=expected.hold)

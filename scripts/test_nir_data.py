@@ -314,12 +314,23 @@ def test_normalised_pixels_as_torchvision_makes_them(tmp_path: Path) -> None:
         ({"pixel_scale": (1.0, 0.0, 2.0)}, "--pixel-scale = 0.0 is not legal: must be a positive number"),
         ({"pixel_offset": "a"}, "--pixel-offset = 'a' is not legal: must be a number, or one a channel"),
         ({"pixel_offset": float("nan")}, "--pixel-offset = nan is not legal"),
+        ({"pixel_offset": 1e30}, r"--pixel-offset = 1e\+30 is not legal: must be a number, or one a channel, of at most 2147483647"),
     ],
 )
 def test_offsets_that_are_not_legal(rules: dict[str, Any], message: str) -> None:
     g = graph((3, 4, 4), conv(2, 3, 3), fire(), conv(2, 2, 2), fire())
     with pytest.raises(NirError, match=message):
         take(g, **{"encoding": "direct", **rules})
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**31), 2**64 - 1, 1e20])
+def test_pixels_that_the_host_cannot_add(value: float) -> None:
+    """They would come out of 64 bits as other numbers, and the spikes with them."""
+    net = take(graph((1, 4, 4), conv(2, 1, 3), fire(), conv(2, 2, 2), fire()), encoding="direct")
+    with pytest.raises(NirError, match=r"net: pixels of .* are not legal: must be -2147483647 to 2147483647"):
+        net.encode(np.full((1, 1, 4, 4), value))
+    large = np.full((1, 1, 4, 4), 2**31 - 1)
+    assert compare(net, large)[0].first is None and net.encode(large).any()
 
 
 def test_two_ways_from_the_pixels_into_the_host_layer() -> None:

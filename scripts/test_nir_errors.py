@@ -218,6 +218,7 @@ def test_the_gain_of_an_if_must_be_said() -> None:
         ({"dialect": "brian"}, "must be one of snntorch"),
         ({"encoding": "thresholds"}, r"NIR does not say thresholds: give --thresholds \(T numbers"),
         ({"encoding": "thresholds", "thresholds": (1, 2)}, "--thresholds has 2 numbers: must be T = 6"),
+        ({"encoding": "thresholds", "thresholds": (1, float("nan"), 2, 3, 4, 5)}, "must be a list of T numbers, all finite"),
         ({"encoding": "direct"}, "direct encoding runs the first layer on the host, and no layer is left"),
         ({"drop_once": ("x",)}, "--drop-once x is not legal: must be all or one of n0"),
         ({"pixel_scale": 0.0}, "--pixel-scale = 0.0 is not legal"),
@@ -288,6 +289,8 @@ def test_import_writes_nothing_when_it_fails(files: Path) -> None:
         ((files / "net.nir", "-o", files / "o.npz", *CONTRACT, "--input-shape", "a"), ["--input-shape a is not legal: must be numbers"]),
         ((files / "net.nir", "-o", files / "o.npz", *CONTRACT, "--input-shape", "5"), ["node 'n0': weight: 4 inputs are not legal"]),
         ((files / "net.nir", "-o", files / "o.npz", *CONTRACT, "--calibrate", files / "no.npz"), ["no.npz: cannot be read"]),
+        ((files / "net.nir", "-o", files / "o.npz", *CONTRACT, "--calibrate-images", "0"), ["'--calibrate-images': 0 is not in the range"]),
+        ((files / "net.nir", "-o", files / "o.npz", *CONTRACT, "--calibrate-images", "-5"), ["-5 is not in the range x>=1"]),
         ((files / "net.nir", "-o", "/proc/x/o.npz", *CONTRACT), ["/proc/x/o.npz: cannot be written"]),
     ]:
         refused(run("import", *arguments), *words)

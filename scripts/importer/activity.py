@@ -153,5 +153,6 @@ def _causes(contract: Contract | None) -> str:
     rules: Sequence[str] = [f"--{key.replace('_', '-')} {value}" for key, value in (
         ("dialect", contract.dialect), ("dt", contract.dt), ("lif_gain", contract.lif_gain), ("if_gain", contract.if_gain))
         if value is not None]  # fmt: skip
+    each = contract.pixel_scale if isinstance(contract.pixel_scale, tuple) else (contract.pixel_scale,)
     return (f"a rule that the network was not trained by ({', '.join(rules)}), thresholds in other units than the weights, or the scale of "
-            f"the input (--pixel-scale {contract.pixel_scale:g})")  # fmt: skip
+            f"the input (--pixel-scale {','.join(f'{v:g}' for v in each)})")  # fmt: skip

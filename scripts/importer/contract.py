@@ -22,6 +22,7 @@ GAINS = ("per-step", "per-second")
 LIF_GAINS = ("nir", "one")
 ENCODINGS = ("spikes", "thresholds", "direct")
 T_MAX = 65535
+PIXEL_MOST = 2**31 - 1  # of pixels and of what is taken from them, so that 64 bits hold every sum
 
 # What the toolkits mean by the files that they write, as of the versions in docs/import.md. T and the encoding are never known.
 DIALECTS: dict[str, dict[str, Any]] = {
@@ -105,12 +106,17 @@ class Contract:
         return self.T
 
 
+def _finite(value: Any) -> bool:
+    """A real number, no NaN and not infinite."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+
+
 def _check(where: str, key: str, value: Any) -> Any:
     """One value, or an error that says what is legal."""
     choices = {"reset": RESETS, "comparison": COMPARISONS, "decay": DECAYS, "if_gain": GAINS, "lif_gain": LIF_GAINS, "encoding": ENCODINGS,
                "dialect": tuple(DIALECTS)}  # fmt: skip
     name = key if where.endswith(".json") else "--" + key.replace("_", "-")
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < float("inf")
+    number = _finite(value)
     if key in choices:
         if isinstance(value, str) and value in choices[key]:
             return value
@@ -120,9 +126,9 @@ def _check(where: str, key: str, value: Any) -> Any:
             return value
         raise NirError(f"{where}: {name} = {value!r} is not legal: must be an integer, 1 to {T_MAX}")
     if key == "thresholds":
-        if isinstance(value, (list, tuple)) and value and all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in value):
+        if isinstance(value, (list, tuple)) and value and all(_finite(v) for v in value):
             return tuple(value)
-        raise NirError(f"{where}: {name} = {value!r} is not legal: must be a list of T numbers")
+        raise NirError(f"{where}: {name} = {value!r} is not legal: must be a list of T numbers, all finite")
     if key == "resets":
         if isinstance(value, dict) and all(isinstance(v, str) and v in RESETS for v in value.values()):
             return dict(value)
@@ -131,9 +137,9 @@ def _check(where: str, key: str, value: Any) -> Any:
         each = tuple(_check(where, key, v) for v in value)
         return each[0] if len(each) == 1 else each
     if key == "pixel_offset":
-        if number:
+        if number and abs(value) <= PIXEL_MOST:
             return float(value)
-        raise NirError(f"{where}: {name} = {value!r} is not legal: must be a number, or one a channel")
+        raise NirError(f"{where}: {name} = {value!r} is not legal: must be a number, or one a channel, of at most {PIXEL_MOST}")
     if number and value > 0:
         return float(value)
     raise NirError(f"{where}: {name} = {value!r} is not legal: must be a positive number")

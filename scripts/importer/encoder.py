@@ -20,7 +20,7 @@ import numpy.typing as npt
 from golden.layer import Layer, conv_rows, neurons_fast
 from golden.network import load_network
 from scripts.importer.axes import arrange, spread
-from scripts.importer.contract import Contract
+from scripts.importer.contract import PIXEL_MOST, Contract
 from scripts.importer.errors import NirError
 from scripts.importer.graph import Floats
 from scripts.importer.shapes import Shape
@@ -114,6 +114,9 @@ class Encoder:
         if (x != np.rint(x)).any():
             raise NirError(f"{self.where}: pixels with fractions are not legal: direct encoding is integer arithmetic; give whole pixels "
                            "and --pixel-scale (and --pixel-offset)")  # fmt: skip
+        if max(abs(int(x.min())), abs(int(x.max()))) > PIXEL_MOST:
+            raise NirError(f"{self.where}: pixels of {x.min()} to {x.max()} are not legal: must be -{PIXEL_MOST} to {PIXEL_MOST}, for the "
+                           "host adds 64-bit integers")  # fmt: skip
         layer = self.host[0]
         taps = self.taps(self.rows(x))
         sums: npt.NDArray[np.int64] = np.matmul(taps.astype(np.int64), layer.weights.astype(np.int64), dtype=np.int64)

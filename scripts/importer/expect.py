@@ -174,7 +174,7 @@ class Expectation:
             ours: Values = np.moveaxis(trace.values[r.node], 0, -1)
             margin = None
             if r.stage < 0:
-                ours = np.rint(ours * self.imported.contract.pixel_scale)
+                ours = (ours != 0).astype(np.uint8)  # the reference's are divided by the pixel scale
             elif r.spikes:
                 stage = stages[r.stage]
                 margin = np.moveaxis(margins(stage, trace) if r.node == stage.node else trace.margin[r.node], 0, -1)

@@ -54,7 +54,7 @@ QUANTISATION = (
     click.option("--input-shape", help="Without batch axis, e.g. 1,28,28, if the file does not say it."),
     click.option("--calibrate", type=PATH, help="Sample inputs: choose the scales by them."),
     click.option("--calibrate-array", help="Its array, if an .npz has several."),
-    click.option("--calibrate-images", type=int, default=64, show_default=True, help="How many of the samples, at most."),
+    click.option("--calibrate-images", type=click.IntRange(1), default=64, show_default=True, help="How many of the samples, at most."),
     click.option("--prune", type=float, help="Fraction of the weights to make zero, smallest first, without training."),
     click.option("--prune-scope", type=click.Choice(SCOPES), default="layer", show_default=True,
                  help="In every layer, or in all together."),
