@@ -43,7 +43,8 @@ def take(g: Any, **options: Any) -> Imported:
 # ---------------------------------------------------------------------------------------------------------- rates and decisions
 def test_a_scale_of_every_channel_is_named() -> None:
     """Pixels divided by far too much silence the network, and the warning says by how much."""
-    net = take(graph((2, 4, 4), conv(2, 2, 3, bias=None), fire(), conv(2, 2, 2, bias=None), fire()), encoding="direct", pixel_scale=(1e6, 2e6))
+    g = graph((2, 4, 4), conv(2, 2, 3, bias=None), fire(), conv(2, 2, 2, bias=None), fire())
+    net = take(g, encoding="direct", pixel_scale=(1e6, 2e6))
     diff, _, _ = compare(net, np.full((1, 2, 4, 4), 3))
     said = diff.rates.warnings(net.contract, 1)
     assert len(said) == 2 and all(line.endswith("the scale of the input (--pixel-scale 1e+06,2e+06)") for line in said)
@@ -337,9 +338,12 @@ def test_recordings_that_are_not_legal(tmp_path: Path) -> None:
         ({"zzzzzz": good}, "must be one of input, lif1, c1, lif2, fc, output"),
         ({"f": last}, "array 'f' names no layer"),
         ({}, "has no recording"),
-        ({"c1": np.moveaxis(good, -1, 1)}, r"shape \(5, 6, 3, 2, 2\) is not legal: must be \(images, 3, 2, 2, 6\), T = 6 last"),
-        ({"c1": np.moveaxis(good, 1, -2)}, r"shape \(5, 2, 2, 3, 6\) is not legal"),
-        ({"c1": good[..., 0]}, r"shape \(5, 3, 2, 2\) is not legal"),
+        ({"c1": np.moveaxis(good, -1, 1)}, r"shape \(5, 6, 3, 2, 2\) is not legal: must be \(images, 3, 2, 2, 6\), T = 6 last; "
+         r"it looks like \(N, T, C, H, W\): give x.transpose\(0, 2, 3, 4, 1\)"),
+        ({"c1": np.moveaxis(good, -1, 0)}, r"it looks like \(T, N, C, H, W\): give x.transpose\(1, 2, 3, 4, 0\)"),
+        ({"c1": np.moveaxis(good, 1, -2)}, r"it looks like \(N, H, W, C, T\): give x.transpose\(0, 3, 1, 2, 4\)"),
+        ({"fc": last[0]}, r"looks like one image without the axis N: give x\[None\]"),
+        ({"c1": good[..., 0]}, r"shape \(5, 3, 2, 2\) is not legal: must be \(images, 3, 2, 2, 6\), T = 6 last$"),
         ({"c1": good[:3]}, "3 images are not legal: must be at least 4"),
         ({"c1": two}, "3.0 is not legal: a neuron of the machine fires at most once a step, and several spikes a step cannot be computed"),
         ({"c1": half}, "0.5 is not legal: spikes must be 0 or 1"),

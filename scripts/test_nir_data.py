@@ -133,6 +133,7 @@ def test_readings_that_are_not_the_only_ones_are_said(found: tuple[int, ...], sh
         ((9, 2, 3, 4), (24,), None, "has as many numbers in other axes"),
         ((9, 3, 4, 4), (12,), 4, "has as many numbers in other axes"),
         ((3, 8, 8), (3, 8, 8), None, "looks like one image without the axis N: give x[None]"),
+        ((8, 8), (1, 8, 8), None, "looks like one image without the axis N: give x[None]"),
         ((3, 8, 8, 4), (3, 8, 8), 4, "looks like one image without the axis N: give x[None]"),
         ((9, 3, 8, 8), (3, 8, 8), 4, "has no axis T: pixels need --encoding thresholds or direct"),
         ((9, 3, 8, 8, 5), (3, 8, 8), 4, "has 5 timesteps, T is 4"),

@@ -55,10 +55,17 @@ def _squeezed(shape: Shape) -> Shape:
     return tuple(size for size in shape if size > 1)
 
 
-def _looks_like(x: npt.NDArray[Any], shape: Shape, steps: int | None) -> str:
-    """A hint for an array that is refused, or nothing."""
-    rest, size = x.shape[1:], math.prod(shape)
-    if x.shape == (*shape, *_tail(steps)):
+def turned(x: npt.NDArray[Any], shape: Shape, steps: int | None) -> str:
+    """A hint for an array that is refused: which order its axes seem to have, and what brings them into ours; or nothing.
+
+    Args:
+        x: Any array.
+        shape: Of the node that it should have.
+        steps: T, which should be last; None: no timesteps.
+    """
+    if not x.ndim or not len(x):
+        return ""
+    if _squeezed(x.shape) == _squeezed((*shape, *_tail(steps))):
         return "looks like one image without the axis N: give x[None]"
     for squeezed in (False, True):
         sizes = _sizes(shape, steps, squeezed)
@@ -71,6 +78,14 @@ def _looks_like(x: npt.NDArray[Any], shape: Shape, steps: int | None) -> str:
             turn = ", ".join(str(fits[0].index(name)) for name in sizes)
             known = f": give x.transpose({turn})" if len(fits) == 1 else ": give it as " + _text(tuple(_sizes(shape, steps)))
             return f"looks like {' or '.join(map(_text, fits))}{known}"
+    return ""
+
+
+def _looks_like(x: npt.NDArray[Any], shape: Shape, steps: int | None) -> str:
+    """A hint for data that are refused, or nothing."""
+    hint, rest, size = turned(x, shape, steps), x.shape[1:], math.prod(shape)
+    if hint or not x.ndim or not len(x):
+        return hint
     if steps is not None and rest in (shape, (size,)):
         return "has no axis T: pixels need --encoding thresholds or direct"
     if steps is not None and rest[:-1] in (shape, (size,)):
@@ -127,7 +142,7 @@ def arrange(x: npt.NDArray[Any], shape: Shape, steps: int | None, where: str, al
     kind = "pixels" if steps is None else f"spikes with T = {steps} last"
     axes = _text(tuple(_sizes(shape, steps)))
     other = "" if flat == target else f", or flat (images, {', '.join(map(str, flat))})"
-    hint = _looks_like(x, shape, steps) if x.ndim and len(x) else ""
+    hint = _looks_like(x, shape, steps)
     raise NirError(f"{where}: shape {x.shape} is not legal: must be (images, {', '.join(map(str, target))}) {kind}, "
                    f"axes {axes}{other}{also}{'; it ' + hint if hint else ''}")  # fmt: skip
 

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from golden.network import load_npz
 from scripts.importer.activity import INTEGERS, REFERENCE
+from scripts.importer.axes import turned
 from scripts.importer.diff import choose, layer_maps, margins, readout, windows
 from scripts.importer.errors import NirError
 from scripts.importer.graph import Floats
@@ -304,7 +305,9 @@ def _values(where: str, imported: Imported, node: str, spikes: bool, values: Val
     fits = [want for want, one in zip(legal, flat, strict=True) if values.ndim and values.shape[1:] in (want, one)]
     if not fits:
         wanted = " or ".join("(images, " + ", ".join(map(str, want)) + ")" for want in legal)
-        raise NirError(f"{where}: shape {values.shape} is not legal: must be {wanted}{f', T = {T} last' if spikes else ''}")
+        hint = turned(values, shape, T)
+        raise NirError(f"{where}: shape {values.shape} is not legal: must be {wanted}{f', T = {T} last' if spikes else ''}"
+                       f"{'; it ' + hint if hint else ''}")  # fmt: skip
     if len(values) < images:
         raise NirError(f"{where}: {len(values)} images are not legal: must be at least {images}, as many as the data (see --images)")
     values = values[:images].reshape(images, *fits[0])
