@@ -228,6 +228,36 @@ def test_a_leak_that_rounds_to_none_is_a_warning() -> None:
     assert any(note.startswith("warning: ") and "rounds to 0 / 256: the membrane forgets all" in note for note in net.notes)
 
 
+@pytest.mark.parametrize("decay", ["euler", "exponential"])
+def test_a_leak_that_is_hardly_there(decay: str) -> None:
+    """Beside 1 it is nothing in a float32, and r times it is still what the input counts; over many timesteps it is a warning."""
+    for tau in (1e6, 1e7, 1e20):
+        g = graph((2,), nir.Affine(np.array([[1.0, 0.5]]), np.zeros(1)), lif(np.full(1, 0.75), tau=tau, r=tau))
+        for steps, lost in ((6, False), (65535, tau < 1e8)):
+            net = import_graph(g, {}, "f", "net", **{**RULES, "T": steps, "decay": decay})
+            assert [note for note in net.notes if note.startswith("warning: ")] == [] or lost
+            assert not lost or f"after {steps} timesteps all of it is left, and {np.exp(-steps / tau):.3g} by the file" in net.notes[-1]
+            assert bool(net.quantised[0].rounding.leak) == lost and net.network.layers[0].leak == 256
+            assert np.isclose(net.quantised[0].scale[0] * net.network.layers[0].weights[0, 0], 1)
+        net = import_graph(g, {}, "f", "net", **{**RULES, "T": 4, "decay": decay})
+        _, (out,), trace = compare(net, np.array([[[1, 0, 0, 1], [0, 1, 1, 0]]], np.uint8))
+        assert out[0, 0].tolist() == [1, 0, 1, 1] and trace.values["n1"][:, 0, 0].tolist() == [1, 0, 1, 1]
+
+
+@pytest.mark.parametrize(("reset", "tau", "said"), [("subtract", 2.0, 1 / 3), ("subtract-delayed", 1.0, 1 / 3), ("subtract", 1.0, 0),
+                                                    ("hard", 2.0, 0), ("none", 2.0, 0)])  # fmt: skip
+def test_a_subtraction_of_more_than_the_threshold_is_said(reset: str, tau: float, said: float) -> None:
+    """Four bits, weights of 7 steps, a threshold of 3: > compares with 4 and subtracts it."""
+    g = graph((2,), nir.Affine(np.array([[0.875, 0.125]]), np.zeros(1)), lif(0.375, tau=tau, r=tau))
+    net = import_graph(g, {}, "f", "net", bits=4, **{**RULES, "reset": reset, "comparison": ">"})
+    found = net.quantised[0].rounding
+    assert net.network.layers[0].threshold[0] == 4 and found.threshold.count == 0
+    assert (found.subtracted.count, round(found.subtracted.largest, 9)) == (int(said > 0), round(said, 9))
+    assert (str(found) == "1 subtracted thresholds by up to 33.33%") == (said > 0) == ("rounding" in net.facts())
+    same = import_graph(g, {}, "f", "net", bits=4, **{**RULES, "reset": reset})
+    assert same.quantised[0].rounding.subtracted.count == 0
+
+
 def columns(weight: list[list[float]], b: list[float], theta: Any, **rules: Any) -> Imported:
     g = graph((len(weight[0]),), nir.Affine(np.array(weight), np.array(b)), nir.IF(np.ones(len(b)), np.array(theta), np.zeros(len(b))))
     return import_graph(g, {}, "f", "net", cfg=load("tiny"), **{**RULES, **rules})

@@ -90,12 +90,15 @@ def constants(graph: Graph, node: Node, contract: Contract, shape: tuple[int, ..
     def get(name: str, default: float | None = None) -> Floats:
         return spread(graph, node, name, shape, default)
 
-    def decay(name: str) -> Floats:
+    def decay(name: str) -> tuple[Floats, Floats]:
+        """What is kept in a step and what is gone, which a float beside 1 would not show."""
         tau = get(name)
         if (tau <= 0).any() or (contract.decay == "euler" and (tau < dt * (1 - 1e-5)).any()):
             raise graph.fault(node.name, f"{name} = {tau.min()} is not legal: must be at least dt = {dt} (is dt right?)")
-        beta = np.exp(-dt / tau) if contract.decay == "exponential" else np.maximum(0.0, 1 - dt / tau)
-        return tidy(beta, 2.0**-20)
+        gone = -np.expm1(-dt / tau) if contract.decay == "exponential" else np.minimum(1.0, dt / tau)
+        kept = tidy(1 - gone, 2.0**-20)
+        slow = kept == 1  # no noise of float32 lies so near to 1: a small leak is meant, and its gain is not 0
+        return np.where(slow, 1 - gone, kept), np.where(slow, gone, 1 - kept)
 
     one, zero = np.ones(shape), np.zeros(shape)
     if node.kind == "Threshold":
@@ -114,12 +117,12 @@ def constants(graph: Graph, node: Node, contract: Contract, shape: tuple[int, ..
     if node.kind == "IF":
         gain = r * (dt if contract.if_gain == "per-second" else 1.0)
         return Constants(one, tidy(gain), zero, theta, zero)
-    beta = decay("tau" if node.kind == "LIF" else "tau_mem")
+    beta, gone = decay("tau" if node.kind == "LIF" else "tau_mem")
     with np.errstate(over="ignore", invalid="ignore"):
         # r and tau infinite together are r = tau / dt, the gain of 1 that a toolkit's beta = 1 means
-        gain = one if contract.lif_gain == "one" else np.where(endless, 1.0, np.where(endless, 0.0, r) * (1 - beta))
-        drift, alpha = get("v_leak") * (1 - beta), zero
+        gain = one if contract.lif_gain == "one" else np.where(endless, 1.0, np.where(endless, 0.0, r) * gone)
+        drift, alpha = get("v_leak") * gone, zero
         if node.kind == "CubaLIF":
-            alpha = decay("tau_syn")
-            gain = gain if contract.lif_gain == "one" else gain * get("w_in", 1.0) * (1 - alpha)
+            alpha, settled = decay("tau_syn")
+            gain = gain if contract.lif_gain == "one" else gain * get("w_in", 1.0) * settled
     return Constants(beta, tidy(gain), drift, theta, alpha)

@@ -128,12 +128,20 @@ def leak_of(graph: Graph, stage: Stage) -> int:
     return int(leaks[0])
 
 
+def _leak_off(stage: Stage, leak: int, steps: int) -> float:
+    """256 beta - lambda where it is off most; 0 where that is the noise of a float32, and no timesteps make more of it."""
+    off = 256 * stage.beta - leak
+    worst = int(np.argmax(np.abs(off)))
+    lost = leak == 256 and stage.beta[worst] ** steps < 1 - 1e-3
+    return float(off[worst]) if abs(off[worst]) > 1e-3 or lost else 0.0
+
+
 def _leak_notes(graph: Graph, stage: Stage, leak: int, steps: int) -> list[str]:
     """What a reader must know of a leak that was rounded; a warning where nothing is left of it, or of the membrane."""
     assert stage.neuron is not None
     worst = int(np.argmax(np.abs(256 * stage.beta - leak)))
     beta = float(stage.beta[worst])
-    if abs(256 * beta - leak) <= 1e-3:
+    if not _leak_off(stage, leak, steps):
         return []
     if leak not in (0, 256):
         return [f"{stage.name}: leak {256 * beta:.3f} / 256 becomes {leak} / 256"]
@@ -391,8 +399,11 @@ class _Maker:
         free = stage.readout | (self.exact_sums(scale) & (not self.soft)) | _integer(exact)
         meant = np.floor(exact) if self.contract.comparison == ">" else theta  # v > theta is v >= theta + 1
         off_theta = Off.of(np.where(free, 0, np.abs(r.theta - meant * scale))[same], size[same])
-        leak = 0.0 if stage.readout else float((256 * stage.beta - layer.leak)[np.argmax(np.abs(256 * stage.beta - layer.leak))])
-        return Rounding(off_w, off_b, off_theta, leak if abs(leak) > 1e-3 else 0.0, clipped)
+        over = np.zeros_like(r.theta)
+        if self.soft and self.contract.comparison == ">":
+            over = np.abs(theta * scale - r.theta)
+        leak = 0.0 if stage.readout else _leak_off(stage, layer.leak, self.contract.steps)
+        return Rounding(off_w, off_b, off_theta, Off.of(over[same], size[same]), leak, clipped)
 
 
 def join(stages: list[Stage], layers: list[Layer], inputs: Mapping[str, int]) -> list[Layer]:

@@ -39,6 +39,7 @@ class Rounding:
     Attributes:
         weights: In parts of the output's largest weight.
         bias, threshold: In parts of the threshold; the bias of a readout in parts of the largest weight.
+        subtracted: What a spike takes off the membrane, where it is more than the threshold (> with a subtraction): in parts of it.
         leak: 256 beta - lambda.
         clipped: Scales were chosen by calibration, so that large weights saturate.
     """
@@ -46,17 +47,18 @@ class Rounding:
     weights: Off = Off()
     bias: Off = Off()
     threshold: Off = Off()
+    subtracted: Off = Off()
     leak: float = 0.0
     clipped: bool = False
 
     def facts(self) -> dict[str, Any]:
         """For JSON; {} if nothing was rounded."""
-        kinds = {"weights": self.weights, "bias": self.bias, "threshold": self.threshold}
+        kinds = {"weights": self.weights, "bias": self.bias, "threshold": self.threshold, "subtracted": self.subtracted}
         facts: dict[str, Any] = {key: {"count": off.count, "largest": off.largest} for key, off in kinds.items() if off.count}
         return facts | ({"leak": self.leak} if self.leak else {})
 
     def __str__(self) -> str:
-        kinds = {"weights": self.weights, "biases": self.bias, "thresholds": self.threshold}
+        kinds = {"weights": self.weights, "biases": self.bias, "thresholds": self.threshold, "subtracted thresholds": self.subtracted}
         words = [f"{off.count} {key} by up to {off}" for key, off in kinds.items() if off.count]
         words += [f"leak by {-self.leak:+.2g} / 256"] if self.leak else []
         return ", ".join(words) or "no"
