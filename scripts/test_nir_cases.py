@@ -285,6 +285,17 @@ def test_extremes_map_to_the_neuron_that_they_mean(reset: str, comparison: str, 
     assert out[:, 3].all() == (reset != "none") or (out[:, 3] == want[:, 3]).all()
 
 
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_bias_that_alone_decides_fits_the_machine(bits: int) -> None:
+    """Weights far below bias and threshold, which alone make a spike in every fourth step: it fits a machine of 24 bits."""
+    net = columns([[1e-10, 1e-10], [1.0, 0.5]], [0.3, 0.0], [1.0, 1.0], T=8, bits=bits)
+    net.network.check(load("tiny"))
+    x = np.ones((1, 2, 8), np.uint8)
+    diff, (out,), _ = compare(net, x)
+    assert np.flatnonzero(out[0, 0]).tolist() == [3, 7] and diff.first is None
+    assert any("1 of 2 columns lose up to" in note for note in net.notes)
+
+
 @pytest.mark.parametrize("bias", [1e12, -1e12, 1e-8, -1e-8])
 def test_extreme_biases(bias: float) -> None:
     net = columns([[1.0, 0.5]], [bias], [0.75])

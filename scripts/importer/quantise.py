@@ -363,22 +363,22 @@ class _Maker:
 
     def narrow(self, layer: Layer, scale: Floats, constant: npt.NDArray[np.int64], fixed: npt.NDArray[np.int64],
                notes: list[str]) -> tuple[Layer, Floats, npt.NDArray[np.int64]]:  # fmt: skip
-        """Halves the resolution of columns whose membrane would need more than MEM_W bits, until it fits or nothing is left."""
+        """Halves the resolution of columns whose membrane would need more than MEM_W bits, until it fits."""
         cfg, halved = self.options.cfg, np.zeros(layer.n, int)
         assert cfg is not None
-        for last in [False] * (self.options.bits - 1) + [True]:
+        for turn in range(32):
             low, high = membrane_range(layer, self.contract.steps)
             theta, b = layer.threshold.astype(np.int64), layer.bias.astype(np.int64)
             need = np.maximum(signed_width(low, high), np.maximum(signed_width(theta, theta), signed_width(b, b)))
             wide = need > cfg.MEM_W
             if not wide.any():
                 break
-            if last:  # what nothing can change needs no resolution
+            if turn == self.options.bits - 1:  # what nothing can change needs no resolution
                 constant = np.where(wide, fixed, constant)
                 halved[wide & (fixed != UNKNOWN)] = 0
-            else:
-                scale[wide] *= 2
-                halved[wide] += 1
+                wide &= fixed == UNKNOWN
+            scale[wide] *= 2  # beyond the bits of a weight: what is left is bias and threshold
+            halved[wide] += 1
             layer = self.layer(scale, constant)
         if halved.any():
             notes.append(f"{self.stage.name}: {int((halved > 0).sum())} of {layer.n} columns lose up to {halved.max()} bits of resolution "
