@@ -229,6 +229,22 @@ def test_options_that_are_not_legal(options: dict[str, Any], message: str) -> No
         import_graph(graph((4,), affine(3, 4), lif()), {}, "f", "net", **{**RULES, **options})
 
 
+@pytest.mark.parametrize(("scale", "encoding", "said"), [(255.0, "spikes", True), (255.0, "thresholds", True), ((1.0, 2.0), "spikes", True),
+                                                         (1.0, "spikes", False), (255.0, "direct", False)])  # fmt: skip
+def test_a_scale_of_spikes_is_said(scale: Any, encoding: str, said: bool) -> None:
+    """Whoever wants pixels / 255 at thresholds gets spikes of 1 / 255, which silence the network."""
+    more = {"pixel_scale": scale, "encoding": encoding, "thresholds": (1, 2, 3, 4, 5, 6)}
+    notes = import_graph(graph((2, 3, 3), conv(2, 2, 2), lif(), conv(2, 2, 2), lif()), {}, "f", "net", **{**RULES, **more}).notes
+    assert any(f"with --encoding {encoding}: the network gets spikes of 1 / scale" in note for note in notes) == said
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.25])
+def test_where_norse_starts(leak: float) -> None:
+    g = graph((4,), affine(3, 4), lif(tau=2e-6, v_leak=leak))
+    net = import_graph(g, {}, "f", "net", T=4, encoding="spikes", dialect="norse")
+    assert any(note.startswith("Norse starts its membranes at v_leak, which is not 0 at 'n1'") for note in net.notes) == bool(leak)
+
+
 def run(*arguments: object) -> Result:
     command: click.Command = loas.main
     return CliRunner().invoke(command, [str(a) for a in arguments])

@@ -173,6 +173,14 @@ def test_keys_that_mean_nothing(tmp_path: Path, where: str, key: str, hint: str)
         assert "meant" not in str(found.value)
 
 
+@pytest.mark.parametrize(("text", "key"), [('"T": 4, "T": 5', "T"), ('"input": {"encoding": "direct", "encoding": "spikes"}', "encoding")])
+def test_keys_that_are_there_twice(tmp_path: Path, text: str, key: str) -> None:
+    """Python would take the last in silence."""
+    (tmp_path / "net.json").write_text('{"format": "loas-nir-sidecar", "version": 1, ' + text + "}")
+    with pytest.raises(NirError, match=rf"net.json: {key} is there twice: must be there once$"):
+        load_sidecar(tmp_path / "net.json")
+
+
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*/*.nir")), ids=lambda path: path.stem)
 def test_sidecars_of_the_models_here(path: Path) -> None:
     """Those with a sidecar load it; each key of the tables is described in docs/import.md."""

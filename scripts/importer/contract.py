@@ -273,6 +273,13 @@ def remarks(contract: Contract, graph: Graph) -> Iterable[str]:
     resets = {contract.reset_of(node.name) for node in graph.nodes.values() if node.kind in NEURONS}
     if contract.comparison == ">" and resets & {"subtract", "subtract-delayed"}:
         yield "> with a subtraction: the machine subtracts the threshold + 1 that it compares with, a step more than the reference"
+    if contract.dialect == "norse":
+        leaky = [n.name for n in graph.nodes.values() if n.kind in ("LIF", "CubaLIF") and np.any(n.fields.get("v_leak", 0))]
+        if leaky:
+            yield f"Norse starts its membranes at v_leak, which is not 0 at {leaky[0]!r}: here they start at 0, so first spikes may differ"
+    if contract.encoding in ("spikes", "thresholds") and np.any(np.asarray(contract.pixel_scale) != 1):
+        yield (f"--pixel-scale {contract.pixel_scale} with --encoding {contract.encoding}: the network gets spikes of 1 / scale, and no "
+               "pixels; if it was trained on spikes of 0 and 1, leave the scale out")  # fmt: skip
     old = _old_neurons(graph)
     if old:
         yield f"no v_reset at {len(old)} nodes ({', '.join(old[:3])}{', ...' if len(old) > 3 else ''}): written before nir 1.0.6, read as 0"

@@ -33,9 +33,11 @@ def load_sidecar(path: Path) -> dict[str, Any]:
         NirError: Names file, field, value and what is legal.
     """
     try:
-        side = json.loads(path.read_text(encoding="utf-8"))
+        side = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_once)
     except OSError as err:
         raise NirError(f"{path}: cannot be read: {err.strerror}; it must say what NIR cannot (T, dt, reset, ...)") from err
+    except _TwiceError as err:
+        raise NirError(f"{path}: {err} is there twice: must be there once") from err
     except ValueError as err:
         raise NirError(f"{path}: is not JSON: {err}") from err
     if not isinstance(side, dict):
@@ -63,6 +65,20 @@ def load_sidecar(path: Path) -> dict[str, Any]:
     if "layers" in side:
         _check_layers(path, side["layers"])
     return side
+
+
+class _TwiceError(ValueError):
+    """A key of an object is there twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of which Python would keep the last value of a key in silence."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(key)
+        found[key] = value
+    return found
 
 
 def _check_keys(path: Path, found: dict[str, Any], kind: str, where: str = "") -> None:
