@@ -362,3 +362,24 @@ def test_many_random_chains() -> None:
         net = import_graph(graph(shape, *nodes, flatten(), affine(3, c * size * size), fire(0.5)), {}, "f", "net", **RULES)
         diff, _, _ = compare(net, spikes(net, 2))
         assert diff.first is None, (nodes, diff.first)
+
+
+@pytest.mark.parametrize(
+    ("rules", "pools"),
+    [
+        ({"encoding": "spikes"}, True),
+        ({"encoding": "thresholds", "thresholds": (2, 3, 4, 5, 6, 7)}, True),
+        ({"encoding": "spikes", "pixel_scale": 4.0}, False),
+        ({"encoding": "thresholds", "thresholds": (2, 3, 4, 5, 6, 7), "pixel_scale": (1.0, 4.0)}, False),
+        ({"encoding": "direct"}, False),
+        ({"encoding": "direct", "pixel_scale": 4.0, "pixel_offset": -1.0}, False),
+    ],
+)
+def test_a_sum_of_pixels_is_no_max_pool(rules: dict[str, Any], pools: bool) -> None:
+    """Pixels, and spikes that count a part of 1, reach a threshold by their sum: an OR would take each of them for a spike."""
+    theta = nir.Threshold(np.array([0.5]))
+    net = import_graph(graph((2, 6, 6), pool("SumPool2d"), theta, conv(4, 2), fire()), {}, "f", "net", **{**RULES, **rules})
+    shape = (9, 2, 6, 6, *([6] if rules["encoding"] == "spikes" else []))
+    low, high = {"spikes": (0, 2), "thresholds": (0, 8), "direct": (-4, 5)}[rules["encoding"]]
+    diff, outputs, _ = compare(net, RNG.integers(low, high, shape))
+    assert net.stages[0].max_pool == pools and diff.first is None and 0 < outputs[0].mean() < 1

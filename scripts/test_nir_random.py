@@ -26,7 +26,7 @@ Array = npt.NDArray[np.float64]
 Data = dict[str, Any]
 COUNT = int(os.environ.get("LOAS_NETWORKS", "800" if os.environ.get("LOAS_LONG") else "60"))
 RESETS = ("hard", "subtract", "subtract-delayed", "none")
-STEPS = 3
+Numbers = tuple[float, ...]
 
 
 class ShapeError(ValueError):
@@ -193,6 +193,19 @@ class Made:
     shape: tuple[int, ...]
     counted: int
 
+    def input(self) -> tuple[Array, Array]:
+        """Data as a user has them, and (4, *shape, T) what enters the network at every timestep."""
+        rng, rules, lead = np.random.default_rng(len(self.nodes)), self.rules, (-1,) + (1,) * (len(self.shape) - 1)
+        if rules["encoding"] == "spikes":
+            x = (rng.random((4, *self.shape, rules["T"])) < 0.5).astype(np.float64)
+            return x, x / np.reshape(rules["pixel_scale"], lead)[..., None]
+        pixels = rng.integers(-1 if rules["encoding"] == "direct" else 0, 8, (4, *self.shape)).astype(np.float64)
+        if rules["encoding"] == "thresholds":
+            steps = np.stack([pixels >= level for level in rules["thresholds"]], axis=-1)
+        else:
+            steps = np.repeat((pixels - np.reshape(rules["pixel_offset"], lead))[..., None], rules["T"], axis=-1)
+        return pixels, steps / np.reshape(rules["pixel_scale"], lead)[..., None]
+
 
 class Generator:
     """Draws one network from one seed."""
@@ -295,7 +308,16 @@ class Generator:
                     others = [self.put(node, start)]
             except ShapeError:
                 pass
-        return self.put(self.some_neuron(shape), at, *others), shape
+        at = self.put(self.some_neuron(shape), at, *others)
+        if len(shape) == 3 and self.rng.random() < 0.3:  # a max pool
+            window, stride = self.rng.choice([(2, 2), (2, 2), (2, 1), (1, 3), (3, 1), (3, 2)])
+            summed: Data = {"type": "SumPool2d", "kernel_size": np.array(window), "stride": np.array(stride), "padding": window // 3}
+            try:
+                size = self.shape_of(summed, shape)
+            except ShapeError:
+                return at, shape
+            return self.put({"type": "Threshold", "threshold": np.array([0.5])}, self.put(summed, at)), size
+        return at, shape
 
     def end(self, at: str, shape: tuple[int, ...]) -> tuple[list[str], tuple[int, ...]]:
         """Nothing, or weights to a readout, perhaps with an I and a second path."""
@@ -333,12 +355,22 @@ class Generator:
         reset = self.rng.choice(RESETS)
         neurons = [name for name, node in nodes.items() if node["type"] in ("IF", "LIF")]
         single = {name: self.rng.choice(RESETS) for name in neurons if self.rng.random() < 0.3}
-        rules = {"T": STEPS, "dt": 1.0, "reset": reset, "comparison": comparison, "encoding": "spikes", "if_gain": "per-step"}
+        rules = {"T": self.rng.choice([1, 3, 3, 3, 9]), "dt": 1.0, "reset": reset, "comparison": comparison, "if_gain": "per-step",
+                 "bits": self.rng.choice([8, 8, 8, 4]), **self.encoding(first)}  # fmt: skip
+        if rules["encoding"] == "thresholds":
+            rules["thresholds"] = tuple(self.np.integers(0, 9, rules["T"]).tolist())
         data = self.file(nodes, edges)
         if data["single"]:  # the names of nodes in a subgraph are known only from there
             single = {name: kind for name, kind in single.items() if name not in data["single"]}
         resets = {name: single.get(name, reset) for name in neurons}
         return Made(nodes, edges, data["graph"], {**rules, "resets": single}, resets, first, self.counted)
+
+    def encoding(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """What the data are."""
+        kind = self.rng.choice(["spikes", "spikes", "thresholds", "direct", "direct"])
+        each: list[Numbers] = [tuple(self.np.choice([1.0, 2.0, 4.0], n).tolist()) for n in (1, shape[0])]
+        off: list[Numbers] = [tuple(self.np.choice([0.0, 1.0, 2.0], n).tolist()) for n in (1, shape[0])] if kind == "direct" else []
+        return {"encoding": kind, "pixel_scale": self.rng.choice([(1.0,), (1.0,), *each]), "pixel_offset": self.rng.choice([(0.0,), *off])}
 
     def file(self, nodes: dict[str, Data], edges: list[tuple[str, str]]) -> Data:
         """As a file holds it: nodes and edges in any order, two that follow each other perhaps in a subgraph."""
@@ -361,12 +393,12 @@ class Generator:
         return {"graph": {"type": "NIRGraph", "nodes": {name: top[name] for name in names}, "edges": links}, "single": inside}
 
 
-def told(made: Made) -> tuple[dict[str, Array], Array] | None:
-    """What the network computes, and for which input; None where its shapes do not fit."""
-    x = (np.random.default_rng(len(made.nodes)).random((4, *made.shape, STEPS)) < 0.5).astype(np.float64)
+def told(made: Made) -> dict[str, Array] | None:
+    """What the network computes; None where its shapes do not fit."""
+    x = made.input()[1]
     for counted in (0, 1):  # NIR's own reading of Flatten goes first
         try:
-            return Machine(made.nodes, made.edges, str(made.rules["comparison"]), made.resets, counted).run(x), x
+            return Machine(made.nodes, made.edges, str(made.rules["comparison"]), made.resets, counted).run(x)
         except ShapeError:
             continue
     return None
@@ -380,9 +412,10 @@ def exact(net: Imported) -> bool:
             return False
         if layer.leak not in (0, 256) and not stage.max_pool:
             parts = [layer.weights, layer.bias, *([layer.threshold] if layer.soft else [])]
-            if layer.leak != 128 or any((part.astype(np.int64) % 2**STEPS).any() for part in parts):
+            if layer.leak != 128 or any((part.astype(np.int64) % 2**net.contract.steps).any() for part in parts):
                 return False
-    return True
+    offsets = net.encoder.offsets() if net.host else np.zeros(1)
+    return bool((offsets == np.rint(offsets)).all())
 
 
 def check(seed: int) -> str:
@@ -395,8 +428,8 @@ def check(seed: int) -> str:
         assert str(err).startswith(f"seed {seed}: ") and len(str(err)) > 40, str(err)
         return f"refused: {str(err).split(': ', 2)[-1]}"
     assert want is not None, f"seed {seed}: taken, and its shapes do not fit"
-    traces, x = want
-    diff, outputs, trace = compare(net, x.astype(np.uint8))
+    traces, x = want, made.input()[0]
+    diff, outputs, trace = compare(net, x.astype(np.uint8) if made.rules["encoding"] == "spikes" else x)
     end = next(name for name, node in made.nodes.items() if node["type"] == "Output")
     ours = next(name for name, node in net.graph.nodes.items() if node.kind == "Output")
     value = traces[end]

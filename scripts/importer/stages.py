@@ -62,15 +62,18 @@ class Stage:
         return [*names, *([self.neuron] if self.neuron else [])]
 
 
-def _is_max_pool(graph: Graph, node: Node, value: Linear, theta: Floats, comparison: str) -> bool:
-    """A Threshold that fires where at least one spike is under the pool's window."""
+def _is_max_pool(graph: Graph, node: Node, value: Linear, theta: Floats, contract: Contract) -> bool:
+    """A Threshold that fires where at least one spike, which counts 1, is under the pool's window."""
     if node.kind != "Threshold" or len(value.branches) != 1 or value.weighted or value.bias.any():
         return False
     branch = value.branches[0]
     pools = len(branch.nodes) == 1 and graph.nodes[branch.nodes[0]].kind == "SumPool2d"
     if not pools or branch.kernel.ndim != 3 or (branch.kernel != 1).any():
         return False
-    one = (theta > 0) & (theta <= 1) if comparison == ">=" else (theta >= 0) & (theta < 1)
+    ones = contract.encoding != "direct" and np.all(np.asarray(contract.pixel_scale) == 1)
+    if graph.nodes[branch.source].kind == "Input" and not ones:
+        return False
+    one = (theta > 0) & (theta <= 1) if contract.comparison == ">=" else (theta >= 0) & (theta < 1)
     return bool(one.all())
 
 
@@ -126,10 +129,9 @@ class Builder:
                               "can be imported, for the machine filters the membrane and not its input")  # fmt: skip
         gain, drift, theta, beta = (per_channel(graph, node, what, array, value) for what, array in (
             ("the gain", found.gain), ("v_leak", found.drift), ("the threshold", found.theta), ("the leak", found.beta)))  # fmt: skip
-        assert self.contract.comparison is not None
-        if _is_max_pool(graph, node, value, theta, self.contract.comparison) and self.fuse_pool(node, value):
+        pooling = _is_max_pool(graph, node, value, theta, self.contract)
+        if pooling and self.fuse_pool(node, value):
             return
-        pooling = _is_max_pool(graph, node, value, theta, self.contract.comparison)
         shape = self.shapes[node.name]
         name = value.weighted or (value.branches[0].nodes[0] if pooling else node.name)
         self.stages.append(Stage(name, node.name, node.name, _checked(graph, node, value), value.bias, gain, drift, theta, beta,
