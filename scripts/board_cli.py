@@ -32,7 +32,7 @@ from scripts.importer.inputs import bring, decided
 from scripts.importer.options import import_options, load
 from scripts.pack import image_bytes
 
-console = Console(width=None if sys.stdout.isatty() else 180, highlight=False)
+console = Console(width=None if sys.stdout.isatty() else 180, highlight=False, markup=False, emoji=False)
 Command = TypeVar("Command", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
 HERE = click.Path(dir_okay=False, path_type=Path)

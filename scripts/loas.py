@@ -35,7 +35,7 @@ from scripts.pack import image_bytes, layer_facts, pack_folder, unpack_folder
 from scripts.simulate import LATENCY, SimulationError
 from scripts.spike_files import check_target, write_spikes
 
-console = Console(width=None if sys.stdout.isatty() else 160)
+console = Console(width=None if sys.stdout.isatty() else 160, markup=False, emoji=False)  # names of nodes are no markup
 
 
 class Group(click.Group):
@@ -316,7 +316,8 @@ def run_command(
 def _rates(rates: Rates, imported: Imported | None, inputs: int, figures: dict[str, Any]) -> None:
     """Prints how much every layer fires, and warns of those that hardly fire or hardly rest."""
     figures["activity"], figures["warnings"] = rates.facts(), rates.warnings(imported.contract if imported else None, inputs)
-    console.print(rates.table())
+    if rates.layers:
+        console.print(rates.table())
     for text in figures["warnings"]:
         console.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True)
 

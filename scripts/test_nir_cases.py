@@ -176,6 +176,16 @@ def test_names_that_collide_in_any_order(order: tuple[str, ...]) -> None:
     assert scales == {"a.b": [2.0], "a//b": [4.0], "a/b": [1.0]}
 
 
+def test_names_are_printed_as_they_are(tmp_path: Path) -> None:
+    """Brackets and colons in the name of a node are no markup."""
+    nodes, edges = {"a[b]": affine(3, 4), ":x:": fire()}, [("input", "a[b]"), ("a[b]", ":x:"), (":x:", "output")]
+    write(tmp_path / "net.nir", graph((4,), **nodes, edges=edges))
+    rules = ("--T", "4", "--dt", "1", "--comparison", ">=", "--encoding", "spikes", "--reset", "hard", "--reset", "a[b]=none")
+    result = CliRunner().invoke(loas.main, ["contract", str(tmp_path / "net.nir"), *rules])
+    text = " ".join(re.sub("[│┃]", " ", result.output).split())
+    assert result.exit_code == 0 and "reset of :x: none" in text and "a[b] machine a[b] :x: 4 3" in text
+
+
 # ----------------------------------------------------------------------------------------------------------------- rounding
 def test_weight_and_threshold_on_one_grid() -> None:
     net, out = ran("06_grid/grid", T=8, reset="subtract")

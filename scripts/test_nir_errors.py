@@ -62,6 +62,7 @@ GRAPHS: dict[str, tuple[Any, str]] = {
         graph((1, 8, 8), conv(4, 1), fire(), affine(3, 144)),
         r"node 'n2': input of shape \(4, 6, 6\) .*is a Flatten missing",
     ),
+    "batch": (graph((5, 4), affine(3, 4), fire()), r"\(5, 4\) is not legal: .*if its first axis is the batch, give --input-shape 4$"),
     "conv on a vector": (graph((64,), conv(4, 1), fire()), r"node 'n0': input of shape \(64,\) .* takes \(channels, height, width\)"),
     "channels": (graph((3, 8, 8), conv(4, 2), fire()), "node 'n0': weight: 2 inputs in 1 groups, 4 outputs: not legal, the map has 3"),
     "inputs": (graph((5,), affine(3, 4), fire()), "node 'n0': weight: 4 inputs are not legal: 'input' has 5 outputs"),

@@ -149,7 +149,9 @@ def output_shape(graph: Graph, node: Node, shape: Shape, batch: bool = False) ->
     axes = AXES.get(node.kind)
     if axes and len(shape) != axes:
         names = {1: "one axis (is a Flatten missing?)", 2: "(channels, length)", 3: "(channels, height, width)"}[axes]
-        raise graph.fault(node.name, f"input of shape {shape} is not legal: a {node.kind} takes {names}")
+        first = any(graph.nodes[source].kind == "Input" for source in graph.before[node.name]) and len(shape) == axes + 1
+        hint = f"; if its first axis is the batch, give --input-shape {','.join(map(str, shape[1:]))}" if first else ""
+        raise graph.fault(node.name, f"input of shape {shape} is not legal: {node.kind} takes {names}{hint}")
     if node.kind in ("Affine", "Linear"):
         weight = dense_weight(graph, node)
         if weight.shape[1] != shape[0]:
