@@ -24,6 +24,7 @@ from scripts.importer.data import samples
 from scripts.importer.diff import compare
 from scripts.importer.errors import NirError
 from scripts.importer.network import Imported, import_graph, read_nir
+from scripts.importer.rounding import Rounding
 from scripts.test_nir_mapping import affine, conv, equal, fire, graph, lif, pool, write
 
 CASES = Path(__file__).parent / "cases"
@@ -224,7 +225,12 @@ def test_rounding_is_printed_and_stored(tmp_path: Path) -> None:
 
     for text in (run("contract"), run("import", "-o", tmp_path / "n.npz"), run("diff", "--data", tmp_path / "x.npz")):
         assert "rounded in n0: 1 weights by up to 0.31%, 1 thresholds by up to" in text, text
+    facts = json.loads((tmp_path / "n.contract.json").read_text())["contract"]["rounding"]["n0"]
+    assert Rounding.read(facts).facts() == facts
     run("pack", tmp_path / "x.npz", tmp_path / "image", "--config", "tiny")
+    arguments = [tmp_path / "n.npz", "--data", tmp_path / "x.npz", "-o", tmp_path / "s.npz"]
+    again = CliRunner().invoke(loas.main, ["encode", *map(str, arguments)])
+    assert again.exit_code == 0 and f"rounded in n0: {Rounding.read(facts)}" in again.output and "0.31%" in again.output
     manifest = json.loads((tmp_path / "image" / "manifest.json").read_text())
     assert manifest["origin"]["contract"]["rounding"]["n0"]["weights"]["count"] == 1
 

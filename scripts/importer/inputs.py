@@ -22,6 +22,7 @@ from scripts.importer.diff import choose
 from scripts.importer.encoder import Encoder, companion_of, load_encoder, read_companion
 from scripts.importer.network import Imported
 from scripts.importer.options import labels_of, load
+from scripts.importer.rounding import Rounding
 
 
 @dataclass
@@ -111,6 +112,8 @@ def bring(model: Path, data: dict[str, Any], given: dict[str, Any], config: str 
         found.spikes = _first(data["data"], spikes, found.rows, data.get("images"))
         return found
     found.contract, found.notes = companion["contract"], companion.get("notes", [])
+    for name, facts in found.contract.get("rounding", {}).items():
+        click.echo(f"rounded in {name}: {Rounding.read(facts)}")
     for note in found.notes:
         _note(note)
     return _fill(found, encoder, data)

@@ -27,7 +27,6 @@ class Off:
         """From differences (..., N), 0 where exact, and (N,) sizes to hold them against."""
         return Off(int((off != 0).sum()), float((off / size).max(initial=0.0)))
 
-
     def __str__(self) -> str:
         return f"{self.largest:.2%}" if self.largest >= 1e-4 else f"{self.largest:.2g} of it"
 
@@ -56,6 +55,12 @@ class Rounding:
         kinds = {"weights": self.weights, "bias": self.bias, "threshold": self.threshold, "subtracted": self.subtracted}
         facts: dict[str, Any] = {key: {"count": off.count, "largest": off.largest} for key, off in kinds.items() if off.count}
         return facts | ({"leak": self.leak} if self.leak else {})
+
+    @staticmethod
+    def read(facts: dict[str, Any]) -> Rounding:
+        """The reverse of :meth:`facts`, for a network that was imported before."""
+        weights, bias, threshold, subtracted = (Off(**facts.get(key, {})) for key in ("weights", "bias", "threshold", "subtracted"))
+        return Rounding(weights, bias, threshold, subtracted, facts.get("leak", 0.0))
 
     def __str__(self) -> str:
         kinds = {"weights": self.weights, "biases": self.bias, "thresholds": self.threshold, "subtracted thresholds": self.subtracted}
