@@ -320,6 +320,25 @@ def test_extreme_biases(bias: float) -> None:
     assert bool(net.quantised[0].rounding.bias.count) == (abs(bias) < 1)
 
 
+@pytest.mark.parametrize("bias", [1e8, -1e12, 1e30])
+def test_an_extreme_bias_of_a_readout(bias: float) -> None:
+    """All outputs share a scale, in which the largest bias must add up: it decides, and what the others lose is said."""
+    g = graph((2,), nir.Affine(np.array([[1.0, 0.5], [0.5, 1.0]]), np.array([bias, 0.0])))
+    net = import_graph(g, {}, "f", "net", cfg=load("tiny"), **{**RULES, "T": 200})
+    net.network.check(load("tiny"))
+    diff, (out,), trace = compare(net, np.ones((3, 2, 200), np.uint8))
+    assert diff.layers[0].different == 0 and diff.layers[0].worst < 1e-6 and (out[:, 0] > 0).all() == (bias > 0)
+    assert "n0: weights are small beside a bias, which adds up to 32 bits in 200 timesteps, and lose bits to it" in net.notes
+    assert net.quantised[0].rounding.weights.count == 4 and net.quantised[0].rounding.weights.largest > 0.1
+
+
+def test_a_small_output_beside_large_ones_is_said() -> None:
+    """A readout has one scale: an output whose weights are a millionth of another's is gone, and not a thousandth of a step off."""
+    g = graph((2,), nir.Affine(np.array([[1.0, 0.5], [1e-6, 1e-6]]), np.zeros(2)))
+    found = import_graph(g, {}, "f", "net", **RULES).quantised[0].rounding
+    assert (found.weights.count, found.weights.largest) == (2, 1.0) and str(found) == "2 weights by up to 100.00%"
+
+
 def test_bias_and_threshold_alone_keep_their_grid() -> None:
     """0.1 a step reaches 0.7 in the seventh: on the grid of both it is exact."""
     net = columns([[0.0, 0.0]], [0.1], [0.7], T=8, reset="subtract")

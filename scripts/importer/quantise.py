@@ -343,7 +343,13 @@ class _Maker:
         constant = np.zeros(len(scale), np.int64)
         _, b, theta = self.integers(scale)
         wide = ~((np.abs(b) <= INT32_MOST) & (self.stage.readout | (np.abs(theta) <= INT32_MOST)))
-        if wide.any() and not self.stage.readout:
+        T = self.contract.steps
+        most = INT32_MOST / T  # a readout adds its bias in every step
+        if self.stage.readout and (np.abs(b) > most).any():
+            scale[:] = 2 * np.abs(self.reals.bias).max() / most
+            notes.append(f"{self.stage.name}: weights are small beside a bias, which adds up to 32 bits in {T} timesteps, and lose "
+                         "bits to it")  # fmt: skip
+        elif wide.any():
             constant[wide] = fixed[wide]
             rest = np.flatnonzero(wide & (constant == UNKNOWN))
             largest = np.maximum(np.abs(self.reals.bias), np.abs(self.reals.theta))
@@ -392,7 +398,8 @@ class _Maker:
         same = ~((fixed != UNKNOWN) & ~layer.weights.any(axis=0) & r.weights.any(axis=0))  # not left out
         steps = np.abs(r.weights / scale - w)
         peak = np.abs(r.weights).max(axis=0)
-        off_w = Off.of(np.where(steps > 1e-3, steps * scale, 0)[:, same], np.where(peak > 0, peak, 1)[same])
+        wrong = (steps > 1e-3) | (steps * scale > 1e-5 * peak)  # the second of outputs that are small beside others of the same scale
+        off_w = Off.of(np.where(wrong, steps * scale, 0)[:, same], np.where(peak > 0, peak, 1)[same])
         size = np.where(peak > 0, peak, 1) if stage.readout else np.where(r.theta != 0, np.abs(r.theta), np.where(peak > 0, peak, 1))
         off_b = Off.of(np.where(_integer(r.bias / scale), 0, np.abs(r.bias - b * scale))[same], size[same])
         exact = r.theta / scale
