@@ -244,6 +244,17 @@ def test_a_leak_that_rounds_to_none_is_a_warning() -> None:
     assert any(note.startswith("warning: ") and "rounds to 0 / 256: the membrane forgets all" in note for note in net.notes)
 
 
+def test_a_warning_of_the_import_stays_one(tmp_path: Path) -> None:
+    """Also where the network was imported before."""
+    write(tmp_path / "net.nir", graph((2,), affine(1, 2), lif(0.5, tau=1000.0, r=1000.0)))
+    np.save(tmp_path / "x.npy", np.ones((2, 2, 4), np.uint8))
+    rules = ("--T", "4", "--dt", "1", "--reset", "hard", "--comparison", ">=", "--encoding", "spikes")
+    for arguments in (("import", tmp_path / "net.nir", "-o", tmp_path / "n.npz", *rules),
+                      ("encode", tmp_path / "n.npz", "--data", tmp_path / "x.npy", "-o", tmp_path / "s.npz")):  # fmt: skip
+        result = CliRunner().invoke(loas.main, [str(a) for a in arguments])
+        assert result.exit_code == 0 and any(line.startswith("warning: n0: tau = 1000") for line in result.output.splitlines())
+
+
 @pytest.mark.parametrize("decay", ["euler", "exponential"])
 def test_a_leak_that_is_hardly_there(decay: str) -> None:
     """Beside 1 it is nothing in a float32, and r times it is still what the input counts; over many timesteps it is a warning."""

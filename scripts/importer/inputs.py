@@ -115,7 +115,7 @@ def bring(model: Path, data: dict[str, Any], given: dict[str, Any], config: str 
     for name, facts in found.contract.get("rounding", {}).items():
         click.echo(f"rounded in {name}: {Rounding.read(facts)}")
     for note in found.notes:
-        _note(note)
+        click.echo(note if note.startswith("warning: ") else f"note: {note}")
     return _fill(found, encoder, data)
 
 
