@@ -179,7 +179,8 @@ def test_names_that_collide_in_any_order(order: tuple[str, ...]) -> None:
 
 def test_names_are_printed_as_they_are(tmp_path: Path) -> None:
     """Brackets and colons in the name of a node are no markup."""
-    nodes, edges = {"a[b]": affine(3, 4), ":x:": fire()}, [("input", "a[b]"), ("a[b]", ":x:"), (":x:", "output")]
+    nodes = {"a[b]": nir.Affine(np.ones((3, 4)), np.zeros(3)), ":x:": fire()}
+    edges = [("input", "a[b]"), ("a[b]", ":x:"), (":x:", "output")]
     write(tmp_path / "net.nir", graph((4,), **nodes, edges=edges))
     rules = ("--T", "4", "--dt", "1", "--comparison", ">=", "--encoding", "spikes", "--reset", "hard", "--reset", "a[b]=none")
     result = CliRunner().invoke(loas.main, ["contract", str(tmp_path / "net.nir"), *rules])
@@ -246,7 +247,7 @@ def test_a_leak_that_rounds_to_none_is_a_warning() -> None:
 
 def test_a_warning_of_the_import_stays_one(tmp_path: Path) -> None:
     """Also where the network was imported before."""
-    write(tmp_path / "net.nir", graph((2,), affine(1, 2), lif(0.5, tau=1000.0, r=1000.0)))
+    write(tmp_path / "net.nir", graph((2,), nir.Affine(np.array([[1.0, 0.5]]), np.zeros(1)), lif(0.5, tau=1000.0, r=1000.0)))
     np.save(tmp_path / "x.npy", np.ones((2, 2, 4), np.uint8))
     rules = ("--T", "4", "--dt", "1", "--reset", "hard", "--comparison", ">=", "--encoding", "spikes")
     for arguments in (("import", tmp_path / "net.nir", "-o", tmp_path / "n.npz", *rules),
