@@ -25,6 +25,7 @@ from scripts.importer.network import Imported, import_graph
 Array = npt.NDArray[np.float64]
 Data = dict[str, Any]
 COUNT = int(os.environ.get("LOAS_NETWORKS", "800" if os.environ.get("LOAS_LONG") else "60"))
+PARTS = 2 if COUNT > 100 else 1
 RESETS = ("hard", "subtract", "subtract-delayed", "none")
 Numbers = tuple[float, ...]
 
@@ -355,8 +356,8 @@ class Generator:
         reset = self.rng.choice(RESETS)
         neurons = [name for name, node in nodes.items() if node["type"] in ("IF", "LIF")]
         single = {name: self.rng.choice(RESETS) for name in neurons if self.rng.random() < 0.3}
-        rules = {"T": self.rng.choice([1, 3, 3, 3, 9]), "dt": 1.0, "reset": reset, "comparison": comparison, "if_gain": "per-step",
-                 "bits": self.rng.choice([8, 8, 8, 4]), **self.encoding(first)}  # fmt: skip
+        rules = {"T": self.rng.choice([1, 9] + [3] * 8), "dt": 1.0, "reset": reset, "comparison": comparison, "if_gain": "per-step",
+                 "bits": self.rng.choice([8] * 7 + [4]), **self.encoding(first)}  # fmt: skip
         if rules["encoding"] == "thresholds":
             rules["thresholds"] = tuple(self.np.integers(0, 9, rules["T"]).tolist())
         data = self.file(nodes, edges)
@@ -449,10 +450,10 @@ def check(seed: int) -> str:
     return "equal"
 
 
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_random_networks(part: int) -> None:
     first = int(os.environ.get("LOAS_SEED", "1")) * 100_000
-    found = [check(first + i) for i in range(part, COUNT, 2)]
+    found = [check(first + i) for i in range(part, COUNT, PARTS)]
     equal, refused = found.count("equal"), sum(f.startswith("refused") for f in found)
     print(f"{len(found)} networks: {equal} equal in integers, {found.count('rounded')} in floats, {refused} refused")
     assert equal >= 0.3 * len(found) and refused <= 0.55 * len(found)
