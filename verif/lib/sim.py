@@ -121,8 +121,15 @@ def run(
     runner = get_runner(sim)
     if sim == "verilator":
         verilator_env()
+        # cocotb would make every signal of the design public; tests see those of the top and of the testbench's own modules, and the
+        # rest is optimised and quick to compile
+        modules = dict.fromkeys([toplevel, *(path.stem for path in sources if path.parent == ROOT / "verif" / "rtl")])
+        seen = build_dir / "seen.vlt"
+        seen.write_text("`verilator_config\n" + "".join(f'public_flat_rw -module "{name}" -var "*"\n' for name in modules))
         # any warning stops the build, but for the signals that the .vlt file names
         args = [str(CHAINS), "--default-language", "1364-2005", "--x-assign", "unique", "--x-initial", "unique", "-O3"]
+        if not waves:
+            args += [str(seen), "--no-public-flat-rw"]
         if waves:
             args += ["--trace-fst", "--trace-structs"]
         plus = ["+verilator+rand+reset+2", f"+verilator+seed+{seed}"]
