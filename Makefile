@@ -75,7 +75,7 @@ waves: setup ## one test of the tiny machine with a waveform in build/waves, for
 	@ls -l build/waves/*.fst
 
 mutants: setup ## hand-made and generated faults: the tests must find every one
-	$(PY) -m scripts.mutants
+	$(PY) -m verif.mutate
 
 bench: setup ## the evaluation: LoAS against its rivals, docs/results.md with plots; BENCH=--quick for a look in 10 minutes
 	$(PY) -m scripts.evaluate $(BENCH)
@@ -113,7 +113,7 @@ fpga: setup $(STAMP_FPGA) ## bitstream of a board and what it takes, in build/fp
 	$(PY) -m scripts.fpga build $(BOARD) $(if $(IMAGE),--image $(IMAGE))
 
 fpga-proof: setup ## netlists of the boards' machines against golden vectors (long); BOARD=icebreaker for one
-	$(PY) -m scripts.netlist $(if $(filter command line,$(origin BOARD)),$(BOARD))
+	$(PY) -m verif.netlist $(if $(filter command line,$(origin BOARD)),$(BOARD))
 
 defs: setup ## regenerate rtl/loas_defs.vh and the register tables of docs/ from spec/
 	$(PY) -m scripts.defs

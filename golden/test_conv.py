@@ -7,7 +7,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import struct
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,12 @@ import numpy.typing as npt
 import pytest
 
 from golden import fiber, layer
-from golden.config import SPEC_DIR, load
+from golden.compare import compare
+from golden.config import load
 from golden.image import WALK, ImageError, parse_layout, read_image, read_outputs, reseal, write_image
 from golden.layer import Branch, Conv, Layer, NetworkError, conv_rows, layer_fast, layer_naive, max_pool, rows_out, work
 from golden.network import Network, load_network
-from scripts.compare import compare
-from scripts.dump import dump_lines
-from scripts.pack import pack_folder, unpack_folder
-
-sys.path.insert(0, str(SPEC_DIR.parent / "verif"))
+from golden.random_networks import random_conv_job
 
 TINY, PAPER = load("tiny"), load("paper")
 CONFIGS = {
@@ -37,8 +33,6 @@ make: Any = Layer
 
 
 def job_of(seed: int, cfg: Any, **options: Any) -> Any:
-    from lib.networks import random_conv_job
-
     return random_conv_job(seed, cfg, **options)
 
 
@@ -298,15 +292,6 @@ def test_files(tmp_path: Path) -> None:
         np.savez(tmp_path / "bad.npz", **{**data, "0.conv": bad})
         with pytest.raises(NetworkError, match="bad.npz: " + message):
             load_network(tmp_path / "bad.npz")
-    manifest = pack_folder(job.network, job.spikes, TINY, tmp_path / "image")
-    conv = job.network.layers[0].conv
-    assert manifest["layers"][0]["conv"] == dataclasses.asdict(conv)
-    unpack_folder(read_image(job.image), tmp_path / "back")
-    assert load_network(tmp_path / "back" / "network.npz").same(job.network)
-    lines = dump_lines(job.image, "layer0.walk")
-    assert len(lines) == 17 and lines[1].endswith("kernel") and lines[16].endswith("checksum")
-    assert lines[10].endswith("pitch") and lines[14].endswith("zero")
-    assert any(line.endswith("layer 0: walk") for line in dump_lines(job.image, "descriptors"))
 
 
 # ---- corrupt images --------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import pytest
 
 from golden import fiber
 from golden.bounds import BoundError, check_layer
+from golden.compare import compare
 from golden.config import Config, load
 from golden.image import (
     DESCRIPTOR,
@@ -30,7 +31,6 @@ from golden.image import (
 from golden.layer import Branch, Conv, Layer, NetworkError, drop_once, layer_naive, sources
 from golden.layout import CONTROL, LayerLayout
 from golden.network import Network
-from scripts.compare import compare
 
 TINY, PAPER = load("tiny"), load("paper")
 T1, T3 = TINY.override(T=1, SLICE_W=4), TINY.override(T=3)

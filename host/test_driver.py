@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from golden.compare import compare
 from golden.config import load
 from golden.image import ImageError, reseal, write_image
 from golden.layer import Layer
@@ -23,7 +24,6 @@ from host.fake_board import MEM, FakeBoard, noisy
 from host.link import Link, combine
 from host.protocol import ANSWER, COMMANDS, Decoder, Frame
 from host.residents import PAGE, Resident, free
-from scripts.compare import compare
 
 TINY = load("tiny")
 

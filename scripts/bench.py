@@ -24,13 +24,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from golden.bench import VGG16, random_weights
+from golden.compare import CATEGORIES, compare
 from golden.config import Config, load
 from golden.errors import LoasError
 from golden.image import write_image
 from golden.layer import Layer, work
 from golden.network import Network, load_npz
 from golden.synthetic import random_spikes
-from scripts.compare import CATEGORIES, compare
 from scripts.demo import digits
 from scripts.execute import write_json
 from scripts.nir_import import read_nir

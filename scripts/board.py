@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from golden.compare import Report, compare, counters, descriptors, read_output
+from golden.compare import check_work as check_counters
 from golden.config import Config
 from golden.errors import LoasError
 from golden.image import read_image, write_image
@@ -20,8 +22,6 @@ from golden.network import Network, load_npz
 from host.device import Device
 from host.errors import BoardError
 from host.residents import PAGE, free, walk
-from scripts.compare import Report, compare, counters, descriptors, read_output
-from scripts.compare import check_work as check_counters
 from scripts.execute import Job, merged
 from scripts.pack import image_bytes
 from scripts.simulate import Result

@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from golden.compare import CATEGORIES, Report, compare
 from golden.config import Config
 from golden.errors import LoasError
 from golden.image import write_image
 from golden.network import Network
-from scripts.compare import CATEGORIES, Report, compare
 from scripts.simulate import Result, build, check_writable, run, write_whole
 
 Outputs = Sequence[npt.NDArray[np.integer]]

@@ -85,8 +85,7 @@ def build(board: Board, cfg: Config, say: Callable[[str], None] | None = None) -
     Raises:
         SimulationError: Verilator or the compiler failed; the text is the end of its log.
     """
-    sys.path.insert(0, str(ROOT / "verif"))
-    from lib.sim import verilator_env
+    from scripts.verilator import verilator_env
 
     files = sources(board)
     parameters = {**cfg.verilog_parameters(), "CLK_HZ": CLK_HZ, "BAUD": BAUD}

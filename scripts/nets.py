@@ -23,6 +23,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from golden.compare import compare
 from golden.config import Config, load
 from golden.errors import LoasError
 from golden.fiber import align
@@ -30,7 +31,6 @@ from golden.image import Layout, parse_layout, write_image
 from golden.layer import Layer
 from golden.network import Network
 from scripts.bench import machine
-from scripts.compare import compare
 from scripts.execute import STALLS, prepare, row_cells, write_json
 from scripts.shapes import SHAPES, LayerShape, NetworkShape, ShapeError, SpikeArray, read_shapes, read_trace, stream, synthetic_maps
 from scripts.simulate import LATENCY, ROOT, Result, SimulationError, build, run

@@ -26,9 +26,9 @@ import click
 import numpy as np
 from filelock import FileLock
 
+from golden.compare import spec
 from golden.config import Config, load
 from golden.errors import LoasError
-from scripts.compare import spec
 from scripts.pack import image_bytes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,8 +118,7 @@ def build(cfg: Config, size: int = 0, *, waves: bool = False, say: Callable[[str
     Raises:
         SimulationError: Verilator or the compiler failed; the text is the end of its log.
     """
-    sys.path.insert(0, str(ROOT / "verif"))
-    from lib.sim import verilator_env
+    from scripts.verilator import verilator_env
 
     parameters = {**cfg.verilog_parameters(), "MEM_BYTES": memory_bytes(size)}
     flags = [*FLAGS, *(["--trace-fst"] if waves else [])]

@@ -19,10 +19,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from golden.compare import CATEGORIES
 from golden.config import Config, load
 from golden.errors import LoasError
 from scripts.bench import machine
-from scripts.compare import CATEGORIES
 from scripts.execute import prepare, write_json
 from scripts.nets import DATA, choose, inputs, make_jobs, result_of, run_all
 from scripts.shapes import SHAPES, read_shapes

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from golden.compare import CATEGORIES
 from golden.config import load
 from golden.errors import LoasError
 from golden.image import write_image
 from golden.synthetic import random_spikes
 from scripts import bench
 from scripts.bench import DENSITIES, Figure, Run, figures, measure, windows
-from scripts.compare import CATEGORIES
 from scripts.simulate import Result, SimulationError
 
 

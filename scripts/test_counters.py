@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from golden.compare import Report, counters
 from golden.config import load
 from golden.layer import Layer
 from golden.network import Network
 from scripts import nets, simulate
-from scripts.compare import Report, counters
 from scripts.evaluate import measure
 from scripts.execute import Job, facts, layer_table
 

@@ -19,13 +19,13 @@ from click.testing import CliRunner, Result
 
 from golden import index_code
 from golden.bench import VGG16
+from golden.compare import CATEGORIES
 from golden.config import Config, load
 from golden.errors import LoasError
 from golden.image import parse_layout
 from golden.layer import conv_rows
 from golden.network import Network
 from scripts import nets, simulate
-from scripts.compare import CATEGORIES
 from scripts.shapes import SHAPES, NetworkShape, ShapeError, parse_network, read_shapes, read_trace, synthetic_maps
 
 TEXT = """

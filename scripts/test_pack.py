@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -14,12 +15,14 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 from golden.config import load
-from golden.image import parse_layout
+from golden.image import parse_layout, read_image
 from golden.layer import Branch, Conv, Layer
 from golden.network import Network, load_network, load_npz, load_spikes
+from golden.random_networks import random_conv_job
 from scripts import loas
+from scripts.dump import dump_lines
 from scripts.loas import main
-from scripts.pack import pack_folder, word_lines
+from scripts.pack import pack_folder, unpack_folder, word_lines
 
 
 def run(*arguments: object) -> Result:
@@ -227,3 +230,17 @@ def test_dump_of_every_kind_of_region(residual: Path) -> None:
     for region, lines in (("layer1.branch", 17), ("input0", None), ("layer3.state", None)):
         result = run("dump", residual / "image", "--region", region)
         assert result.exit_code == 0 and (lines is None or len(result.output.splitlines()) == lines)
+
+
+def test_a_convolution_packed_dumped_and_unpacked(tmp_path: Path) -> None:
+    job = random_conv_job(0, load("tiny"))
+    manifest = pack_folder(job.network, job.spikes, load("tiny"), tmp_path / "image")
+    conv = job.network.layers[0].conv
+    assert conv is not None
+    assert manifest["layers"][0]["conv"] == dataclasses.asdict(conv)
+    unpack_folder(read_image(job.image), tmp_path / "back")
+    assert load_network(tmp_path / "back" / "network.npz").same(job.network)
+    lines = dump_lines(job.image, "layer0.walk")
+    assert len(lines) == 17 and lines[1].endswith("kernel") and lines[16].endswith("checksum")
+    assert lines[10].endswith("pitch") and lines[14].endswith("zero")
+    assert any(line.endswith("layer 0: walk") for line in dump_lines(job.image, "descriptors"))

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from golden.compare import CATEGORIES
 from golden.config import Config, load
 from golden.layer import work
 from scripts import sparten
-from scripts.compare import CATEGORIES
 from scripts.execute import STALLS
 from scripts.nets import SUMS, Job
 from scripts.test_nets import TEXT, write_trace

@@ -1,15 +1,11 @@
-"""Of all pytest files: the simulators, the import paths, and how to repeat what failed."""
+"""Of all pytest files: the simulators, and how to repeat what failed."""
 from __future__ import annotations
 
-import sys
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-
-from lib.sim import SIMULATORS, repeat  # noqa: E402  the path is set just above
+from verif.lib.sim import SIMULATORS, repeat
 
 
 @pytest.fixture(params=SIMULATORS)

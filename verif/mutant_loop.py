@@ -21,7 +21,7 @@ import cocotb
 from cocotb._decorators import Test, TestGenerator
 from cocotb.triggers import FallingEdge
 
-from lib.lockstep import Loop
+from verif.lib.lockstep import Loop
 
 
 def tests_of(module: Any) -> list[Test]:
@@ -37,7 +37,7 @@ def tests_of(module: Any) -> list[Test]:
 
 @cocotb.test()
 async def all_mutants(dut: Any) -> None:
-    module = importlib.import_module(os.environ["LOAS_TARGET"])
+    module = importlib.import_module(f"verif.{os.environ['LOAS_TARGET']}")
     tests = tests_of(module)
     assert tests, "no test to run"
     # one clock for all: every test makes a Loop, and gets this one

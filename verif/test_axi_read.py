@@ -6,7 +6,7 @@ import random
 import cocotb
 import pytest
 
-from lib.axi_masters import BASE, CONFIGS, MANNERS, STALLS, WINDOW, FillClient, MastersTB
+from verif.lib.axi_masters import BASE, CONFIGS, MANNERS, STALLS, WINDOW, FillClient, MastersTB
 
 SOURCES = ("loas_axi_checker.v", "loas_sim_mem.v", "tb_loas_axi.v")
 
@@ -163,7 +163,7 @@ async def release(tb: MastersTB) -> None:
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"axi{c['AXI_W']}")
 def test_axi_read(sim: str, config: dict[str, int]) -> None:
-    from lib.axi_masters import BYTES
-    from lib.sim import ROOT, run
+    from verif.lib.axi_masters import BYTES
+    from verif.lib.sim import ROOT, run
 
     run("tb_loas_axi", "test_axi_read", sim, {**config, "BYTES": BYTES}, sources=[ROOT / "verif" / "rtl" / f for f in SOURCES])

@@ -7,7 +7,7 @@ import cocotb
 import pytest
 from cocotb.triggers import FallingEdge
 
-from lib.axi_masters import BASE, BYTES, CONFIGS, MANNERS, STALLS, WINDOW, MastersTB, WriteClient
+from verif.lib.axi_masters import BASE, BYTES, CONFIGS, MANNERS, STALLS, WINDOW, MastersTB, WriteClient
 
 SOURCES = ("loas_axi_checker.v", "loas_sim_mem.v", "tb_loas_axi.v")
 
@@ -250,6 +250,6 @@ async def hang_and_flush(dut) -> None:  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"axi{c['AXI_W']}")
 def test_axi_write(sim: str, config: dict[str, int]) -> None:
-    from lib.sim import ROOT, run
+    from verif.lib.sim import ROOT, run
 
     run("tb_loas_axi", "test_axi_write", sim, {**config, "BYTES": BYTES}, sources=[ROOT / "verif" / "rtl" / f for f in SOURCES])

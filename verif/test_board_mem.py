@@ -15,7 +15,7 @@ from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
 from cocotbext.axi import AxiBus, AxiMaster, AxiResp
 
-from lib.manners import LiteMaster, behave
+from verif.lib.manners import LiteMaster, behave
 
 RAM = 256
 SDRAM_END = 1 << 25
@@ -131,7 +131,7 @@ CASES = [(sim, variant) for sim in ("icarus", "verilator") for variant in VARIAN
 
 @pytest.mark.parametrize("sim, variant", CASES)
 def test_board_mem(sim: str, variant: str) -> None:
-    from lib.sim import ROOT, run
+    from verif.lib.sim import ROOT, run
 
     width, sdram, stages = VARIANTS[variant]
     files = [ROOT / "fpga" / "rtl" / f"{name}.v" for name in ("loas_board_mem", "loas_mem_front", "loas_board_ram", "loas_sdram")]

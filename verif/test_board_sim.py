@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden.compare import compare
 from golden.config import load
 from golden.image import reseal, write_image
 from golden.layer import Layer
@@ -23,7 +24,6 @@ from host.fake_board import noisy
 from host.link import Link
 from host.transport import SerialTransport
 from scripts.board import Work, run
-from scripts.compare import compare
 from scripts.fpga_sim import BAUD, BOARDS, CLK_HZ, build, powered
 from scripts.simulate import ROOT
 

@@ -11,8 +11,8 @@ import cocotb
 import pytest
 from cocotb.triggers import ClockCycles, FallingEdge
 
-from lib.lockstep import STALLS, Loop, Pause, Sink, needs, param
-from lib.out_ref import fiber_chunks, integer_chunks, random_row
+from verif.lib.lockstep import STALLS, Loop, Pause, Sink, needs, param
+from verif.lib.out_ref import fiber_chunks, integer_chunks, random_row
 
 KINDS = ("empty", "full", "one", "last", "dense", "sparse", "mixed")
 
@@ -438,7 +438,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_compressor(sim: str, shape: str) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     layers = os.environ.get("LOAS_LAYERS", "12" if sim == "verilator" else "2")
     run("tb_out_rows", "test_compressor", sim, {**SHAPES[shape], "NUM_TPPES": 3}, env={"LOAS_LAYERS": layers},

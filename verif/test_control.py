@@ -498,7 +498,7 @@ SHAPES: list[tuple[dict[str, int], str | None]] = [
 
 @pytest.mark.parametrize("shape,testcase", SHAPES)
 def test_control(sim: str, shape: dict[str, int], testcase: str | None) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     parameters = {"NUM_TPPES": 1, "SLICE_W": 8, "K_MAX": 512, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, **shape}
     run("loas_control", "test_control", sim, parameters | {f"CONFIG{i}": v for i, v in enumerate(CONFIG)}, testcase=testcase)

@@ -8,11 +8,11 @@ import os
 from typing import Any
 
 import cocotb
-from test_system import FIRST, VARIANTS
 
-from lib.model import CACHE, Counts, alike, check_counters, fits
-from lib.system import TB, launch
-from scripts.compare import counters, descriptors
+from golden.compare import counters, descriptors
+from verif.lib.model import CACHE, Counts, alike, check_counters, fits
+from verif.lib.system import TB, launch
+from verif.test_system import FIRST, VARIANTS
 
 LATENCY = 20
 

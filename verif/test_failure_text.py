@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.sim import ROOT, SIMULATORS
+from verif.lib.sim import ROOT, SIMULATORS
 
 FAILING = ROOT / "verif" / "lib" / "failing.py"
 SEED = "4711"
@@ -44,7 +44,7 @@ def test_failure_text(sim: str, printed: str) -> None:
     text = of(sim, printed)
     assert f"1 of 2 cocotb tests of lib.failing failed on {sim}, loas_cut with {{'W': 12, 'CUT': 0}}" in text
     line = next(number for number, code in enumerate(FAILING.read_text().splitlines(), 1) if "assert got" in code)
-    assert "lib.failing.wrong:" in text and f'failing.py", line {line}, in wrong' in text, text
+    assert "verif.lib.failing.wrong:" in text and f'failing.py", line {line}, in wrong' in text, text
     said = re.search(r"AssertionError: word (\d+): (\d+), expected (\d+)", text)
     assert said and said[1] == said[2] and int(said[3]) == int(said[2]) + 1, text
     assert f"seed: {SEED}" in text

@@ -11,7 +11,7 @@ import pytest
 from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge
 
-from lib.lockstep import needs, param
+from verif.lib.lockstep import needs, param
 
 Request = tuple[int, bool, bool]  # address, keep, fetch
 LENGTH = int(os.environ.get("LOAS_LENGTH", "1"))  # random runs are this much longer in `make regress`
@@ -540,6 +540,6 @@ CONFIGS = {
 # `paper` takes minutes under Icarus
 @pytest.mark.parametrize("sim, config", [(s, c) for s in ("icarus", "verilator") for c in CONFIGS if (s, c) != ("icarus", "paper")])
 def test_fiber_cache(sim: str, config: str) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_fiber_cache", "test_fiber_cache", sim, CONFIGS[config])

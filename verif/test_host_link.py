@@ -13,7 +13,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Event, FallingEdge, First, Timer
 
 from host.protocol import COMMANDS, CRC_BYTES, HEAD_BYTES, IDENTITY, MAGIC, STATUS, VERSION, Decoder, Frame
-from lib.sim import ROOT, SIMULATORS, run
+from verif.lib.sim import ROOT, SIMULATORS, run
 
 MEM = 0x40000000
 WORDS = 64

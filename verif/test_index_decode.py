@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from golden.index_code import IndexCodeError, decode, encode, used
-from lib.lockstep import STALLS, Loop, Sink, Source, param
+from verif.lib.lockstep import STALLS, Loop, Sink, Source, param
 
 DENSITIES = [0.0, 0.002, 0.018, 0.03, 0.1, 0.5, 0.97, 1.0]
 
@@ -275,7 +275,7 @@ async def reset_in_block(dut: Any) -> None:
 
 
 def build_and_run(sim: str, chunk: int, rate: int, item: int, k_max: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_index_decode", "test_index_decode", sim, {"CHUNK_W": chunk, "RATE": rate, "ITEM_W": item, "K_MAX": k_max})
 

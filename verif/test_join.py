@@ -13,7 +13,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Sink, Source, param
+from verif.lib.lockstep import STALLS, Loop, Sink, Source, param
 
 STATES = ("match", "empty", "stall_a", "stall_b", "stall_weight", "blocked", "idle")
 
@@ -726,6 +726,6 @@ RUNS = [(sim, v) for sim in ("icarus", "verilator") for v in VARIANTS
 
 @pytest.mark.parametrize("sim, variant", RUNS)
 def test_join(sim: str, variant: str) -> None:
-    from lib.sim import ROOT, run
+    from verif.lib.sim import ROOT, run
 
     run("tb_join", "test_join", sim, {**SMALL, **VARIANTS[variant]}, sources=[ROOT / "verif" / "rtl" / "tb_join.v"])

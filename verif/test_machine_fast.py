@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden.compare import compare
 from golden.config import Config, load
 from golden.image import parse_layout, read_perf, write_image
 from golden.layer import Conv
 from golden.network import Network
-from lib.model import CACHE, alike, check_counters, expected, fits
-from lib.networks import Job, random_conv_job, random_job, random_layer
-from scripts.compare import compare
+from golden.random_networks import Job, random_conv_job, random_job, random_layer
 from scripts.simulate import Result, build, run
+from verif.lib.model import CACHE, alike, check_counters, expected, fits
 
 SEEDS = int(os.environ.get("LOAS_SEEDS", "20"))
 FIRST = 1000 * int(os.environ.get("LOAS_SEED", "1"))

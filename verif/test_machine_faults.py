@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from cocotb.triggers import ClockCycles, First, ReadOnly, RisingEdge, ValueChange
 
-from lib.networks import Job, random_conv_job
-from lib.system import BASE, CONTROL, DESC, ERR, HEAD, TB, WALK, launch, poke, poke_desc, poke_record, walks
-from scripts.compare import compare, descriptors, spec
+from golden.compare import compare, descriptors, spec
+from golden.random_networks import Job, random_conv_job
+from verif.lib.system import BASE, CONTROL, DESC, ERR, HEAD, TB, WALK, launch, poke, poke_desc, poke_record, walks
 
 LONG = os.environ.get("LOAS_LONG") == "1"
 FAULTS = int(os.environ.get("LOAS_FAULTS", "240" if LONG else "120"))

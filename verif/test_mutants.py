@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import mutants
+from verif import mutate as mutants
 
 SOME = ("tie at the threshold does not fire", "truncation for floor", "laggy: carry between slices dropped",
         "correction doubled")

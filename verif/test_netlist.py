@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_tppe import TINY, VARIANTS
 
 from golden.config import load
-from scripts import fpga, netlist
+from scripts import fpga
+from verif import netlist
+from verif.test_tppe import TINY, VARIANTS
 
 LONG = os.environ.get("LOAS_LONG") == "1"
 
 
 def test_netlist_of_a_tppe() -> None:
     """The test of loas_tppe with the netlist in place of the RTL, in Icarus: cells start with x where the part would not."""
-    from lib.sim import run
+    from verif.lib.sim import run
 
     parameters = {**TINY, **VARIANTS["T1"]}
     gates = netlist.netlist("loas_tppe", parameters, "ecp5")
@@ -81,7 +82,7 @@ def test_a_broken_netlist_is_not_its_rtl(top: str, parameters: dict[str, int]) -
 @pytest.mark.parametrize("family", netlist.FAMILIES)
 def test_netlist_of_a_ram(family: str) -> None:
     """The test of loas_ram with the netlist in its place; reads of what is being written at the same time are left out."""
-    from lib.sim import run
+    from verif.lib.sim import run
 
     parameters = {"DEPTH": 512, "W": 36}
     gates = netlist.netlist("loas_ram", parameters, family)

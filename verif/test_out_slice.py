@@ -7,7 +7,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Sink, Source, param
+from verif.lib.lockstep import STALLS, Loop, Sink, Source, param
 
 FIELDS = ["slot", "addr", "data", "count"]
 INPUT = ["word", "value", "last", "pool_first", "pool_last", "slot", "out_addr"]
@@ -138,7 +138,7 @@ async def reset_in_task(dut: Any) -> None:
 
 @pytest.mark.parametrize("t,slice_w,pool_cols", [(4, 8, 16), (1, 16, 64), (16, 4, 8)])
 def test_out_slice(sim: str, t: int, slice_w: int, pool_cols: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_out_slice", "test_out_slice", sim,
         {"T": t, "SLICE_W": slice_w, "OUT_ENTRIES": 64, "NUM_SLOTS": 8, "POOL_COLS": pool_cols})

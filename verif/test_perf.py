@@ -10,7 +10,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import Loop, param
+from verif.lib.lockstep import Loop, param
 
 COUNTERS = tomllib.loads((Path(__file__).parents[1] / "spec" / "registers.toml").read_text())["counters"]
 INDEX: dict[str, int] = {name: entry["index"] for name, entry in COUNTERS.items()}
@@ -157,6 +157,6 @@ async def carries(dut: Any, bit: int) -> None:
 
 @pytest.mark.parametrize("tppes,cache_w,bytes_w,deep", [(16, 5, 8, 0), (1, 2, 3, 0), (64, 7, 12, 0), (4, 3, 4, 1)])
 def test_perf(sim: str, tppes: int, cache_w: int, bytes_w: int, deep: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_perf", "test_perf", sim, {"NUM_TPPES": tppes, "CACHE_W": cache_w, "BYTES_W": bytes_w, "DEEP": deep})

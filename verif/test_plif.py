@@ -10,8 +10,8 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Sink, Source, param
-from lib.out_ref import Mode, Neuron, lif, random_neuron, readout
+from verif.lib.lockstep import STALLS, Loop, Sink, Source, param
+from verif.lib.out_ref import Mode, Neuron, lif, random_neuron, readout
 
 LEAKS = (0, 1, 64, 128, 255, 256)
 INPUT = ["sum", "bias", "threshold", "state", "tag"]
@@ -142,7 +142,7 @@ async def reset_in_flight(dut: Any) -> None:
 
 @pytest.mark.parametrize("t,acc_w,mem_w,carry", [(1, 9, 10, 1), (1, 9, 10, 0), (2, 16, 17, 0), (4, 16, 24, 1), (16, 31, 32, 1)])
 def test_plif(sim: str, t: int, acc_w: int, mem_w: int, carry: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     # 5 shapes x 6 stall patterns x 30 layers: 36 000 neurons on Verilator
     count = int(os.environ.get("LOAS_NEURONS", "40" if sim == "verilator" else "3"))

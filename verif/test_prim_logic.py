@@ -8,8 +8,8 @@ import cocotb
 import pytest
 from cocotb.triggers import ReadOnly, Timer
 
-from lib.sim import ROOT
-from lib.streams import TB, random_bits
+from verif.lib.sim import ROOT
+from verif.lib.streams import TB, random_bits
 
 
 def below(mask: int, pos: int) -> int:
@@ -91,7 +91,7 @@ async def arbiter(dut: Any) -> None:
 
 
 def build_and_run(sim: str, parameters: dict[str, int]) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_prim_tb", "test_prim_logic", sim, parameters, sources=[ROOT / "verif" / "rtl" / "loas_prim_tb.v"])
 

@@ -9,8 +9,8 @@ import cocotb
 import pytest
 from cocotb.triggers import ReadOnly
 
-from lib.lockstep import needs
-from lib.streams import TB, random_bits
+from verif.lib.lockstep import needs
+from verif.lib.streams import TB, random_bits
 
 
 def adapt(words: list[int], s_w: int, m_w: int) -> list[dict[str, int]]:
@@ -154,7 +154,7 @@ MORE = [  # cheap builds only
 
 
 def build_and_run(sim: str, top: str, parameters: dict[str, int]) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run(top, "test_prim_streams", sim, parameters)
 

@@ -38,6 +38,6 @@ async def random_traffic(dut) -> None:  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize("depth,width", [(1, 1), (5, 8), (16, 130)])
 def test_ram(sim: str, depth: int, width: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_ram", "test_ram", sim, {"DEPTH": depth, "W": width})

@@ -8,12 +8,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_machine_fast import check_job
 
 from golden.config import Config, load, random_config
-from lib.networks import DENSITIES, Job, random_conv_job, random_input, random_job, random_layer, random_steps
-from lib.sim import RTL, verilator_env
+from golden.random_networks import DENSITIES, Job, random_conv_job, random_input, random_job, random_layer, random_steps
 from scripts.simulate import build, memory_bytes, sources
+from scripts.verilator import verilator_env
+from verif.lib.sim import RTL
+from verif.test_machine_fast import check_job
 
 LONG = bool(os.environ.get("LOAS_LONG"))
 FIRST = 100_000 * int(os.environ.get("LOAS_SEED", "1"))

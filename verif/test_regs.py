@@ -11,7 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-from lib.manners import LiteMaster
+from verif.lib.manners import LiteMaster
 
 SPEC = tomllib.loads((Path(__file__).parents[1] / "spec" / "registers.toml").read_text())["registers"]
 CONFIG = {f"CONFIG{i}": 0x11223344 + 0x01010101 * i for i in range(6)}
@@ -180,7 +180,7 @@ async def interrupt_and_pulses(dut) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_regs(sim: str) -> None:
-    from lib.sim import ROOT, run
+    from verif.lib.sim import ROOT, run
 
     sources = [ROOT / "verif" / "rtl" / f"{name}.v" for name in ("tb_axil_regs", "loas_axil_checker")]
     run("tb_axil_regs", "test_regs", sim, CONFIG, sources=sources)

@@ -14,7 +14,7 @@ import pytest
 
 from golden.config import Config, load
 from golden.fiber import compress_rows, row_stride
-from lib.lockstep import STALLS, Loop, Pause, Source, param
+from verif.lib.lockstep import STALLS, Loop, Pause, Source, param
 
 
 def config(dut: Any) -> Config:
@@ -229,7 +229,7 @@ async def wrong_counts(dut: Any) -> None:
     (4, 32, 1, 8, 96, 1, 128), (4, 32, 2, 8, 128, 0, 128), (16, 64, 2, 64, 128, 1, 256), (1, 128, 1, 16, 128, 1, 128),
     (3, 128, 1, 32, 384, 0, 128), (2, 32, 4, 8, 256, 1, 128)])
 def test_row_buffer(sim: str, t: int, chunk_w: int, window: int, slice_w: int, k_max: int, laggy: int, line_w: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_row_buffer", "test_row_buffer", sim,
         {"T": t, "CHUNK_W": chunk_w, "WINDOW": window, "SLICE_W": slice_w, "K_MAX": k_max, "LAGGY": laggy, "LINE_W": line_w})

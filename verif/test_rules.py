@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from lib.sim import RTL, rtl_sources, verilator_env
+from scripts.verilator import verilator_env
+from verif.lib.sim import RTL, rtl_sources
 
 # One line a condition; test_param_check.py does this for the parameters of the machine.
 ILLEGAL: list[tuple[str, dict[str, int], str]] = [

@@ -374,6 +374,6 @@ async def blocks_are_fetched_ahead(dut) -> None:  # type: ignore[no-untyped-def]
     {"NUM_TPPES": 4, "CHUNK_W": 32, "LINE_W": 128, "CACHE_LINES": 32, "DEEP": 1},
 ])  # fmt: skip
 def test_scheduler(sim: str, shape: dict[str, int]) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_scheduler", "test_scheduler", sim, {"SLICE_W": 8, "OUT_ENTRIES": 256, "NUM_SLOTS": 8, **shape})

@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Sink, Source, param
+from verif.lib.lockstep import STALLS, Loop, Sink, Source, param
 
 
 class Idle:
@@ -137,6 +137,6 @@ async def reset_in_task(dut: Any) -> None:
 
 @pytest.mark.parametrize("chunk_w,cols", [(128, 64), (32, 8), (64, 2), (512, 16)])
 def test_state_writer(sim: str, chunk_w: int, cols: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_state_writer", "test_state_writer", sim, {"CHUNK_W": chunk_w, "COLS": cols})

@@ -10,7 +10,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Pause, Sink, Source, needs, param
+from verif.lib.lockstep import STALLS, Loop, Pause, Sink, Source, needs, param
 
 LINES = 64   # of the memory
 
@@ -140,6 +140,6 @@ async def reset_in_range(dut: Any) -> None:
 
 @pytest.mark.parametrize("item,lines,ahead", [(64, 1, 0), (32, 2, 4), (128, 2, 15), (8, 2, 1)])
 def test_stream_reader(sim: str, item: int, lines: int, ahead: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_stream_reader", "test_stream_reader", sim, {"LINE_W": 128, "ITEM_W": item, "LINES": lines, "AHEAD": ahead})

@@ -8,10 +8,10 @@ import cocotb
 import pytest
 from cocotb.triggers import ClockCycles
 
-from lib.model import CACHE
-from lib.networks import Job
-from lib.system import BASE, CONTROL, DESC, ERR, HEAD, TB, launch, poke, poke_desc
-from scripts.compare import descriptors, spec
+from golden.compare import descriptors, spec
+from golden.random_networks import Job
+from verif.lib.model import CACHE
+from verif.lib.system import BASE, CONTROL, DESC, ERR, HEAD, TB, launch, poke, poke_desc
 
 
 @cocotb.test(timeout_time=2000, timeout_unit="ms")

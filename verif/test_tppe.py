@@ -19,7 +19,7 @@ import pytest
 
 from golden.config import Config, load
 from golden.fiber import compress_blocks, compress_rows, fiber_bytes, row_stride
-from lib.lockstep import STALLS, Loop, Pause, Sink, Source, needs, param
+from verif.lib.lockstep import STALLS, Loop, Pause, Sink, Source, needs, param
 
 PARAMETERS = ("T", "CHUNK_W", "WINDOW", "SLICE_W", "WEIGHT_W", "ACC_W", "MEM_W", "K_MAX", "LAGGY", "SEQUENTIAL", "FIFO_DEPTH", "LINE_W",
               "OUT_ENTRIES", "NUM_SLOTS", "INDEX_RATE", "CARRY")  # fmt: skip
@@ -643,7 +643,7 @@ RUNS = [("verilator", v) for v in VARIANTS] + [("icarus", v) for v in ("laggy", 
 
 @pytest.mark.parametrize("sim, variant", [run for run in RUNS if LONG or not run[1].startswith("sparten")])
 def test_tppe(sim: str, variant: str) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     joins = {"verilator": 110_000 if variant == "laggy" else 4_000, "icarus": 500}[sim] * (10 if LONG else 1)
     run("loas_tppe", "test_tppe", sim, {**TINY, **VARIANTS[variant]}, env={"LOAS_JOINS": str(joins)})

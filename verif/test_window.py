@@ -9,7 +9,7 @@ from typing import Any
 
 import cocotb
 
-from lib.lockstep import STALLS, Loop, Sink, Source
+from verif.lib.lockstep import STALLS, Loop, Sink, Source
 
 
 def pixels(g: dict[str, int], base: int, row: int) -> list[dict[str, int]]:
@@ -154,6 +154,6 @@ async def pooled_walk(dut: Any) -> None:
 
 
 def test_window(sim: str) -> None:
-    from lib.sim import ROOT, run
+    from verif.lib.sim import ROOT, run
 
     run("tb_window", "test_window", sim, sources=[ROOT / "verif" / "rtl" / "tb_window.v"])

@@ -12,7 +12,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import STALLS, Loop, Pause, Sink, param
+from verif.lib.lockstep import STALLS, Loop, Pause, Sink, param
 
 
 @dataclass
@@ -211,6 +211,6 @@ async def reset_in_command(dut: Any) -> None:
 
 @pytest.mark.parametrize("n,chunk_w", [(1, 32), (2, 128), (5, 64)])
 def test_write_mux(sim: str, n: int, chunk_w: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_write_mux", "test_write_mux", sim, {"N": n, "CHUNK_W": chunk_w})

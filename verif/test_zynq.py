@@ -14,15 +14,15 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiBus, AxiRam, AxiResp
 
+from golden.compare import compare
 from golden.config import PARAMETERS, load
 from golden.image import write_image
 from golden.layer import Layer
 from golden.network import Network
 from host.device import Device
 from host.zynq import ZynqBus
-from lib.manners import LiteMaster, wait_for_valid
-from lib.sim import ROOT, SIMULATORS, run
-from scripts.compare import compare
+from verif.lib.manners import LiteMaster, wait_for_valid
+from verif.lib.sim import ROOT, SIMULATORS, run
 
 TINY = load("tiny")
 PHYSICAL = 0x3000

@@ -108,8 +108,8 @@ def by_rtl(job: Any, point: Point, program: Path) -> Value:
     Raises:
         LoasError: The machine ended with an error, or an output differs.
     """
+    from golden.compare import CATEGORIES
     from scripts import nets
-    from scripts.compare import CATEGORIES
     from scripts.simulate import run
 
     cfg = point.cfg()

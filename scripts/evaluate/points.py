@@ -118,7 +118,7 @@ def rtl_digest() -> str:
     """Of the sources that the RTL's figures follow from besides."""
     from scripts.simulate import sources
 
-    return file_digest([*sources(), ROOT / "scripts/nets.py", ROOT / "scripts/compare.py"])
+    return file_digest([*sources(), ROOT / "scripts/nets.py", ROOT / "golden/compare.py"])
 
 
 @dataclass(frozen=True)

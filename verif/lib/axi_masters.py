@@ -11,7 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import FallingEdge, ReadOnly
 from cocotbext.axi import AxiBus, AxiRam
 
-from lib.manners import wait_for_valid
+from verif.lib.manners import wait_for_valid
 
 BYTES = 32768
 BASE = 0x2000  # image base: rows at relative 0 lie at bus address 0x2000

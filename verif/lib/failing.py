@@ -10,7 +10,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import Timer
 
-from lib.sim import run
+from verif.lib.sim import run
 
 
 @cocotb.test()

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+from golden.compare import spec
 from golden.config import Config
 from golden.image import parse_layout
 from golden.layer import sources, work
+from golden.random_networks import Job
 from golden.rivals import Work
 from golden.rivals.loas import counted
-from lib.networks import Job
-from scripts.compare import spec
 
 CACHE = {"NUM_WAYS": 8, "NUM_SETS": 64}   # more than the images of the tests
 SLACK = 2   # cycles without a task by which the model may be wrong in a convolution: a layer of some hundred cycles in forty

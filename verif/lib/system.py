@@ -15,12 +15,12 @@ from pathlib import Path
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
+from golden.compare import compare, counters, descriptors, spec
 from golden.config import load
-from lib.manners import LiteMaster
-from lib.networks import Job, random_conv_job, random_job
-from lib.sim import ROOT, run
-from scripts.compare import compare, counters, descriptors, spec
+from golden.random_networks import Job, random_conv_job, random_job
 from scripts.simulate import read_hex, write_hex
+from verif.lib.manners import LiteMaster
+from verif.lib.sim import ROOT, run
 
 BASE = 0x40000000
 REG = {name: entry["offset"] for name, entry in spec("registers")["registers"].items()}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Legal inputs for the proofs of scripts/mutant_proof.py about loas_out_slice (sizes of `small` in verif/mutants.toml).
+// Legal inputs for the proofs of verif/mutant_proof.py about loas_out_slice (sizes of `small` in verif/mutants.toml).
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none

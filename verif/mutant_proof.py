@@ -162,7 +162,7 @@ def miter(design: Design, gold: dict[str, Any], gate: dict[str, Any], folder: Pa
     for module, names in ((gold, nets[0]), (gate, nets[1])):
         module["ports"] = {**module["ports"],
                            **{f"probe{i}": {"direction": "output", "bits": names[name]} for i, name in enumerate(shown)}}
-    (folder / "sides.json").write_text(json.dumps({"creator": "scripts.mutant_proof", "modules": {"gold": gold, "gate": gate}}))
+    (folder / "sides.json").write_text(json.dumps({"creator": "verif.mutant_proof", "modules": {"gold": gold, "gate": gate}}))
     inputs = {n: len(p["bits"]) for n, p in ports.items() if p["direction"] == "input"}
     outputs = {n: len(p["bits"]) for n, p in ports.items() if p["direction"] == "output"}
     probes = {f"probe{i}": len(nets[0][name]) for i, name in enumerate(shown)}

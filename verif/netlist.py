@@ -24,11 +24,11 @@ import click
 import pyosys
 from filelock import FileLock
 
+from golden.compare import compare
 from golden.config import Config, load
 from golden.errors import LoasError
 from scripts import fpga, simulate
-from scripts.compare import compare
-from scripts.mutant_proof import abc
+from verif.mutant_proof import abc
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "netlist"
@@ -175,8 +175,7 @@ def build(cfg: Config, family: str, size: int, say: Callable[[str], None]) -> Pa
         if program.exists():
             return program
         say("building the netlist with Verilator")
-        sys.path.insert(0, str(ROOT / "verif"))
-        from lib.sim import verilator_env
+        from scripts.verilator import verilator_env
 
         verilator_env()
         mdir = gates.parent / "obj"
@@ -206,8 +205,7 @@ def prove(cfg: Config, family: str, seeds: range, say: Callable[[str], None]) ->
     Raises:
         fpga.BuildError: An output differs, or the machine ended with an error.
     """
-    sys.path.insert(0, str(ROOT / "verif"))
-    from lib.networks import random_conv_job, random_job
+    from golden.random_networks import random_conv_job, random_job
 
     jobs = [job(seed, cfg) for seed in seeds for job in (random_job, random_conv_job)]
     program = build(cfg, family, max(len(job.image) for job in jobs), say)
@@ -235,7 +233,7 @@ def prove(cfg: Config, family: str, seeds: range, say: Callable[[str], None]) ->
 def main(names: tuple[str, ...], family: str | None, seeds: int, first: int) -> None:
     """Simulates the netlists of the machines of BOARDs (all) against the golden model: minutes for each.
 
-    Example: python -m scripts.netlist icebreaker --seeds 20
+    Example: python -m verif.netlist icebreaker --seeds 20
 
     Exit code: 0 all equal, 1 a difference or a tool failed, 2 bad input.
     """

@@ -1,9 +1,9 @@
-"""Faults in the design that the tests must find: `python -m scripts.mutants` (or `make mutants`).
+"""Faults in the design that the tests must find: `python -m verif.mutate` (or `make mutants`).
 
 Hand-made ones are texts in verif/mutants.toml, applied to a copy of rtl/ and run through the block's own test on Icarus.
 Generated ones (Yosys `mutate`) are all in one netlist behind a select port; one Verilator simulation walks through them
 (verif/mutant_loop.py). The unmutated design must pass on the same path first. A generated mutant that no test finds must be
-proven equivalent (scripts/mutant_proof.py).
+proven equivalent (verif/mutant_proof.py).
 
 Every result is written as soon as it is known: an interrupted run goes on where it was, as long as design and tests are the
 same (`--fresh` starts again).
@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 import tomllib
@@ -29,7 +27,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from scripts.mutant_proof import Design, Verdict, YosysError, prove, yosys
+from verif.mutant_proof import Design, Verdict, YosysError, prove, yosys
 
 ROOT = Path(__file__).resolve().parents[1]
 MUTANTS = ROOT / "verif" / "mutants.toml"
@@ -51,7 +49,7 @@ class Block:
     env: dict[str, str]
     sources: tuple[Path, ...] = ()
     small: dict[str, int] = field(default_factory=dict)   # parameters for generated mutants; none: not generated
-    # of the proofs, see scripts/mutant_proof.py
+    # of the proofs, see verif/mutant_proof.py
     observed: dict[str, list[str]] = field(default_factory=dict)   # outputs that mean something only while the key is high
     guards: Sequence[str] = ("valid_reg$",)
     harness: Path | None = None
@@ -156,7 +154,7 @@ def run_hand(block: Block, mutant: Mutant | None, folder: Path) -> bool:
     Raises:
         MutantError: the copy does not compile, which is no kill.
     """
-    from lib import sim
+    from verif.lib import sim
 
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "rtl", folder / "rtl")
@@ -255,7 +253,7 @@ def simulate(block: Block, number: int, folder: Path, fresh: bool, console: Cons
     from cocotb_tools.check_results import get_results
     from cocotb_tools.runner import get_runner
 
-    from lib.sim import verilator_env
+    from scripts.verilator import verilator_env
 
     key = digest([folder / "mutants.v", *tests_of(block)], block.env, block.small)
     journal = Journal(folder / "killed.jsonl", key, fresh)
@@ -268,7 +266,7 @@ def simulate(block: Block, number: int, folder: Path, fresh: bool, console: Cons
         runner = get_runner("verilator")
         env = {"LOAS_TARGET": block.test, "LOAS_MUTANTS": str(number), "LOAS_JOURNAL": str(journal.path), **block.env,
                **{f"LOAS_PARAM_{k}": str(v) for k, v in block.small.items()},
-               "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "verif")])}
+               "PYTHONPATH": str(ROOT)}
         # Of the netlist only: a fault may close a loop, which --converge-limit stops, and Yosys writes `!` of vectors.
         waiver = folder / "mutants.vlt"
         rules = "".join(f'lint_off -rule {rule} -file "*/mutants.v"\n' for rule in ("UNOPTFLAT", "WIDTHTRUNC"))
@@ -281,7 +279,7 @@ def simulate(block: Block, number: int, folder: Path, fresh: bool, console: Cons
         journal.add("running", 0)
         with progress(journal, number, console):
             try:
-                results = runner.test(hdl_toplevel=block.top, test_module="mutant_loop", build_dir=folder / "sim",
+                results = runner.test(hdl_toplevel=block.top, test_module="verif.mutant_loop", build_dir=folder / "sim",
                                       test_dir=ROOT / "verif", seed=1, extra_env=env, results_xml=str(folder / "results.xml"),
                                       log_file=folder / "sim.log")
                 passed = get_results(results) == (1, 0)
@@ -352,7 +350,7 @@ def report(killed: dict[str, bool], generated: Sequence[Generated]) -> list[str]
     return survived
 
 
-@click.command(epilog="Example: python -m scripts.mutants --block plif --number 300 --seed 2")
+@click.command(epilog="Example: python -m verif.mutate --block plif --number 300 --seed 2")
 @click.option("--block", "names", multiple=True, help="Only this block; may be given several times.")
 @click.option("--number", default=300, show_default=True, help="Generated mutants of a block.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the choice of generated mutants.")
@@ -362,7 +360,6 @@ def report(killed: dict[str, bool], generated: Sequence[Generated]) -> list[str]
 @click.option("--fresh", is_flag=True, help="Forget what earlier runs found.")
 def main(names: tuple[str, ...], number: int, seed: int, with_hand: bool, with_generated: bool, with_proof: bool, fresh: bool) -> None:
     """Hand-made and generated faults; the tests must find every one that is not proven equivalent."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "verif")]
     console = Console()
     killed: dict[str, bool] = {}
     generated: dict[str, Generated] = {}

@@ -1,0 +1,1 @@
+"""Verification: testbenches, their library, mutants and proofs of netlists."""
