@@ -93,7 +93,7 @@ PARTS = (
     ("fast prefix sum over B", r".*join_inst\.prefix_b_inst"),
     ("fast prefix sum over A", r".*join_inst\.(gen_fast\.)?prefix_a_inst"),
     ("prefix sum of a slice of A", r".*join_inst\.gen_laggy\.prefix_a_inst"),
-    ("laggy prefix sum", r"row_inst\..*prefix_inst"),
+    ("laggy prefix sum", r".*row_inst\..*prefix_inst"),
     ("priority encoders", r".*join_inst\..*match_inst"),
     ("popcounts of a window", r".*join_inst\..*ones_inst"),
     ("match and weight FIFOs", r".*_fifo_inst"),
@@ -101,10 +101,10 @@ PARTS = (
     ("planes of a row (SparTen)", r".*planes_inst"),
     ("lines of a window's weights (SparTen)", r".*rival_inst\.weights_inst"),
     ("join, rest", r".*join_inst"),
-    ("row buffer", r"row_inst"),
+    ("row buffer", r".*row_inst"),
     ("index decoder", r".*decode_inst"),
     ("line buffers of records, masks, weights, membranes", r".*(params|masks|state|weights)_inst"),
-    ("walks over a convolution's window", r"(window|scout)_inst"),
+    ("walks over a convolution's window", r".*(window|scout)_inst"),
     ("tasks, cache port", r""),
 )
 

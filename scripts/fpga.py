@@ -407,7 +407,7 @@ def build_board(board: Board, image: Path | None, seed: int, synth_only: bool, c
         "lut4": taken["lut4"], "ff": taken["ff"], "ebr": taken["ebr"], "dsp": taken["dsp"], "spram": taken["spram"],
         "available": HAVE[board.family], "fmax_mhz": None, "clock_mhz": board.clock_mhz, "bitstream": None, "bitstream_id": f"{name[:8]}",
         "counted_by": "Yosys", "seed": seed, "blocks": breakdown(module, board.family),
-        "tppe_blocks": {block: kinds for block, kinds in breakdown(module, board.family, 5).items() if ".gen_tppe." in block},
+        "tppe_blocks": {block: kinds for block, kinds in breakdown(module, board.family, 9).items() if ".gen_tppe." in block},
         "seconds": {"yosys": round(time.perf_counter() - begin)},
     }  # fmt: skip
 
@@ -535,10 +535,10 @@ def tppe(name: str, chunks: tuple[str, ...]) -> None:
                     commands = [*reading(sources(), "loas_tppe", one.verilog_parameters()), *synthesis("ecp5", "loas_tppe", "tppe")]
                     run_yosys(commands, Path(folder), "yosys")
                     module = json.loads((Path(folder) / "tppe.json").read_text())["modules"]["loas_tppe"]
-                taken, blocks = count(module, "ecp5"), breakdown(module, "ecp5", 2)
+                taken, blocks = count(module, "ecp5"), breakdown(module, "ecp5", 5)
                 table.add_row(chunk, "LAGGY" if laggy else "FAST", *(str(taken[kind]) for kind in ("lut4", "ff", "ebr")),
                               *(str(sum(kinds.get("lut4", 0) for name, kinds in blocks.items() if f"{name}.".startswith(block)))
-                                for block in ("gen_parallel.join.", "row.")))  # fmt: skip
+                                for block in ("gen_join.engine.join.", "gen_join.engine.operands.rows.row.")))  # fmt: skip
     except LoasError as err:
         click.echo(f"error: {err}", err=True)
         sys.exit(2)

@@ -116,17 +116,18 @@ def test_what_is_not_asked_for_in_full_is_a_selection(tmp_path: Path, monkeypatc
 
 def test_parts_and_amounts() -> None:
     names = {
-        "gen_loas.join_inst/prefix_b_inst": "fast prefix sum over B",
+        "gen_join.engine_inst.join_inst/prefix_b_inst": "fast prefix sum over B",
         "join_inst/gen_fast.prefix_a_inst": "fast prefix sum over A",
-        "gen_sequential.rival_inst.join_inst/prefix_a_inst": "fast prefix sum over A",
-        "row_inst/gen_laggy.prefix_inst": "laggy prefix sum",
-        "gen_x.gen_laggy.back_inst/pos_fifo_inst": "match and weight FIFOs",
+        "gen_sparten.engine_inst.rival_inst.join_inst/prefix_a_inst": "fast prefix sum over A",
+        "gen_join.engine_inst.operands_inst.rows_inst.row_inst/gen_laggy.prefix_inst": "laggy prefix sum",
+        "gen_join.engine_inst.gen_laggy.back_inst/pos_fifo_inst": "match and weight FIFOs",
         "gen_laggy.back_inst": "accumulators",
-        "row_inst": "row buffer",
+        "gen_join.engine_inst.operands_inst.rows_inst.row_inst": "row buffer",
+        "gen_join.engine_inst.operands_inst.rows_inst.scout_inst": "walks over a convolution's window",
         "join_inst/gen_chunk[1].match_inst": "priority encoders",
         "": "tasks, cache port",
-        "gen_index.decode_inst/group_inst": "index decoder",
-        "weights_inst": "line buffers of records, masks, weights, membranes",
+        "gen_join.engine_inst.operands_inst.block_inst.gen_index.decode_inst/group_inst": "index decoder",
+        "gen_join.engine_inst.operands_inst.block_inst.weights_inst": "line buffers of records, masks, weights, membranes",
     }
     assert {path: part_of(path) for path in names} == names
     assert weigh({"LUT4": 3, "CCU2C": 2, "TRELLIS_FF": 5, "DP16KD": 1, "PFUMX": 9}, [], ECP5, {}) == {
