@@ -406,8 +406,8 @@ def build_board(board: Board, image: Path | None, seed: int, synth_only: bool, c
         "board": board.name, "config": board.cfg.name, "tppes": board.cfg.NUM_TPPES, "laggy": board.cfg.LAGGY, "chunk_w": board.cfg.CHUNK_W,
         "lut4": taken["lut4"], "ff": taken["ff"], "ebr": taken["ebr"], "dsp": taken["dsp"], "spram": taken["spram"],
         "available": HAVE[board.family], "fmax_mhz": None, "clock_mhz": board.clock_mhz, "bitstream": None, "bitstream_id": f"{name[:8]}",
-        "counted_by": "Yosys", "seed": seed, "blocks": breakdown(module, board.family),
-        "tppe_blocks": {block: kinds for block, kinds in breakdown(module, board.family, 9).items() if ".gen_tppe." in block},
+        "counted_by": "Yosys", "seed": seed, "blocks": breakdown(module, board.family, 4),
+        "tppe_blocks": {block: kinds for block, kinds in breakdown(module, board.family, 10).items() if ".gen_tppe." in block},
         "seconds": {"yosys": round(time.perf_counter() - begin)},
     }  # fmt: skip
 
