@@ -28,11 +28,13 @@ module loas_top #(
     parameter integer MEM_W       = 24,   // bits of membrane, bias and threshold
     parameter integer K_MAX       = 512,  // longest fiber: row buffers of every TPPE, FIFOs of the compressor
     parameter integer LAGGY       = 1,    // 1: speculation and a laggy prefix sum over A; 0: two fast prefix sums
-    parameter integer SEQUENTIAL  = 0,    // 1: timesteps one after the other: SparTen-SNN, to compare with; LAGGY must be 0
+    // 1: timesteps one after the other: SparTen-SNN, to compare with; LAGGY must be 0
+    parameter integer SEQUENTIAL  = 0,
     parameter integer DEEP        = 0,    // 1: more pipeline stages, for the slow wires of an FPGA
     parameter integer FIFO_DEPTH  = 8,    // match position and weight FIFOs of a TPPE
     parameter integer INDEX_RATE  = 2,    // bytes of index code decoded a cycle in every TPPE; 0: bitmasks only
-    parameter integer CARRY       = 1,    // 1: membranes are carried between chunks of timesteps: a multiplier and 64 words a TPPE
+    // 1: membranes are carried between chunks of timesteps: a multiplier and 64 words a TPPE
+    parameter integer CARRY       = 1,
     parameter integer AXI_W       = 32,   // data bits of the memory port
     parameter integer LINE_W      = 128,  // bits of a cache line: width of crossbar and line buffers
     parameter integer NUM_BANKS   = 2,    // cache look-ups a cycle
@@ -111,7 +113,8 @@ module loas_top #(
     localparam [31:0]  CONFIG1   = CHUNK_W | (LINE_W << 10) | (ACC_W << 22);
     localparam [31:0]  CONFIG2   = K_MAX | (MEM_W << 17);
     localparam [31:0]  CONFIG3   = OUT_ENTRIES | (NUM_SLOTS << 17);
-    localparam [31:0]  CONFIG4   = AXI_W | (OUTSTANDING << 11) | (NUM_TPPES << 18) | (LAGGY << 25) | (CARRY << 26) | (INDEX_RATE << 27)
+    localparam [31:0]  CONFIG4   = AXI_W | (OUTSTANDING << 11) | (NUM_TPPES << 18) | (LAGGY << 25) | (CARRY << 26)
+        | (INDEX_RATE << 27)
                                  | (SEQUENTIAL << 31);
     localparam [31:0]  CONFIG5   = NUM_BANKS | (NUM_WAYS << 8) | (DEEP << 15) | (NUM_SETS << 16);
 
@@ -123,7 +126,7 @@ module loas_top #(
         .OUT_ENTRIES(OUT_ENTRIES), .NUM_SLOTS(NUM_SLOTS)
     ) param_check_inst ();
 
-    // -------------------------------------------------------------------------------------------------------------- wires
+    // ----------------------------------------------------------------------------------------------------------- wires
     wire                           core_rst, flush, invalidate, layer_start;
     wire [31:0]                    image_base, image_size;
     wire [`LOAS_LANE_CFG_W+CHUNKS_W-1:0] cfg_lane;
@@ -169,7 +172,7 @@ module loas_top #(
     wire [NUM_TPPES*`LOAS_LANE_EV_W-1:0] ev_lane;
     wire [3*CACHE_W+2*BYTES_W-1:0] ev_memory;
 
-    // -------------------------------------------------------------------------------------------------------------- units
+    // ----------------------------------------------------------------------------------------------------------- units
     loas_ctrl #(
         .NUM_TPPES(NUM_TPPES), .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX),
         .DEEP(DEEP), .LINE_W(LINE_W),

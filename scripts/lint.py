@@ -1,7 +1,8 @@
 """All static checks: `python -m scripts.lint` (or `make lint`). Any warning makes it fail.
 
 Verilog: every module of rtl/, fpga/rtl/ and fpga/pynq_z2/ as a top with its default parameters, and loas_top with every named
-configuration of spec/configs.toml, through Icarus, Verilator, Yosys and slang. Python: ruff and mypy.
+configuration of spec/configs.toml, through Icarus, Verilator, Yosys and slang; no line of Verilog is longer than 120 columns.
+Python: ruff and mypy.
 """
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ FPGA = ROOT / "fpga" / "rtl"
 FOLDERS = (RTL, FPGA, ROOT / "fpga" / "pynq_z2")  # tops of other boards are made of their FPGA's cells
 TOP = "loas_top"
 WAIVERS = ROOT / "verif" / "lint.vlt"
+COLUMNS = 120  # of a line of Verilog
 
 # Runs in a process of its own: Yosys writes to file descriptor 1. One reading, then every module from a copy of it.
 YOSYS = """
@@ -114,6 +116,17 @@ def yosys(sources: list[Path], work: list[tuple[str, str, dict[str, int]]], envi
     return "\n".join(report), good and not report
 
 
+def long_lines(folders: Sequence[Path]) -> str:
+    """Lines of Verilog below `folders` that are longer than COLUMNS, one a line: file, line, columns."""
+    files = sorted(path for folder in folders for kind in ("*.v", "*.vh") for path in folder.rglob(kind))
+    return "\n".join(
+        f"{path}:{number}: {len(line)} columns: must be at most {COLUMNS}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > COLUMNS
+    )
+
+
 def main() -> int:
     """Runs the checks and prints one line for each; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], epilog="example: python -m scripts.lint --rtl loas_fifo")
@@ -152,13 +165,14 @@ def main() -> int:
     with ThreadPoolExecutor(2) as pool:
         synthesis = pool.submit(yosys, sources, work, environment)
         results = [(name, pool.submit(check, command, environment)) for name, command in tasks]
-        for name, future in [*results, (f"yosys     {len(work)} modules", synthesis)]:
+        columns = pool.submit(lambda: (report := long_lines([RTL, ROOT / "fpga", ROOT / "verif" / "rtl"]), not report))
+        for name, future in [("columns", columns), *results, (f"yosys     {len(work)} modules", synthesis)]:
             report, good = future.result()
             print(f"{'ok  ' if good else 'FAIL'}  {name}")
             if not good:
                 bad += 1
                 print(report or "  (no output, exit code not zero)")
-    print(f"{bad} of {len(tasks) + 1} checks failed" if bad else f"all {len(tasks) + 1} checks passed")
+    print(f"{bad} of {len(tasks) + 2} checks failed" if bad else f"all {len(tasks) + 2} checks passed")
     return 1 if bad else 0
 
 

@@ -206,8 +206,10 @@ def test_blocks_of_a_build(built: Path, monkeypatch: pytest.MonkeyPatch) -> None
     """They are in result.json and printed, and their sum is what the board takes."""
     machine = "board_inst.machine_inst"
     netlist = module(
-        a=("LUT4", f"{machine}.gen_tppe[0].lane_inst.tppe_inst.x"), b=("LUT4", f"{machine}.gen_tppe[1].lane_inst.tppe_inst.x"), c=("DP16KD", f"{machine}.y"),
-        d=("TRELLIS_FF", f"{machine}.ctrl_inst.control_inst.state_reg"), e=("CCU2C", f"{machine}.ctrl_inst.control_inst.sum"), f=("LUT4", "led"),
+        a=("LUT4", f"{machine}.gen_tppe[0].lane_inst.tppe_inst.x"), b=("LUT4", f"{machine}.gen_tppe[1].lane_inst.tppe_inst.x"),
+        c=("DP16KD", f"{machine}.y"),
+        d=("TRELLIS_FF", f"{machine}.ctrl_inst.control_inst.state_reg"), e=("CCU2C", f"{machine}.ctrl_inst.control_inst.sum"),
+        f=("LUT4", "led"),
     )  # fmt: skip
 
     def yosys(commands: object, folder: Path, name: str) -> str:
@@ -223,7 +225,8 @@ def test_blocks_of_a_build(built: Path, monkeypatch: pytest.MonkeyPatch) -> None
         "board.machine": {"ebr": 1},
     }  # fmt: skip
     rows = [re.findall(r"[\w.]+", line) for line in result.output.splitlines()]
-    for row in ("board.machine.gen_tppe.lane 2 0 0 0", "board.machine.ctrl.control 2 1 0 0", "top 1 0 0 0", "board.machine 0 0 1 0", "all 5 1 1 0"):
+    for row in ("board.machine.gen_tppe.lane 2 0 0 0", "board.machine.ctrl.control 2 1 0 0", "top 1 0 0 0", "board.machine 0 0 1 0",
+                "all 5 1 1 0"):  # fmt: skip
         assert row.split() in rows, result.output
     assert [saved[kind] for kind in ("lut4", "ff", "ebr", "dsp")] == [5, 1, 1, 0]
 

@@ -56,6 +56,17 @@ def test_slang_accepts_every_module() -> None:
     assert good and len(sources) > 50, report
 
 
+def test_long_lines_are_found(tmp_path: Path) -> None:
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / "good.v").write_text("x" * 120 + "\n")
+    (tmp_path / "a folder" / "notes.txt").write_text("x" * 200)
+    assert lint.long_lines([tmp_path]) == ""
+    file = tmp_path / "a folder" / "bad.vh"
+    file.write_text("\n" + "x" * 121 + "\n")
+    assert lint.long_lines([tmp_path]) == f"{file}:2: 121 columns: must be at most 120"
+    assert lint.long_lines([lint.RTL, lint.ROOT / "fpga", lint.ROOT / "verif" / "rtl"]) == ""
+
+
 def early_returns(text: str) -> list[str]:
     """Tests of a file, for pytest or cocotb, that can return before their end."""
     found = []

@@ -7,8 +7,8 @@
 
 // Problem: only what belongs to this board; everything else is in loas_board. Image memory is the four SPRAMs, 128 KB.
 //
-// Contract: FTDI channel B: uart_rx comes in, uart_tx goes out. btn_n is a reset (low: pressed). led_green_n shines (low) while the
-// interrupt is up. The machine does not fit in this part: docs/fpga.md.
+// Contract: FTDI channel B: uart_rx comes in, uart_tx goes out. btn_n is a reset (low: pressed). led_green_n shines
+// (low) while the interrupt is up. The machine does not fit in this part: docs/fpga.md.
 module loas_icebreaker #(
     parameter integer T            = 4,
     parameter integer NUM_TPPES    = 1,
@@ -70,16 +70,20 @@ module loas_icebreaker #(
 
     loas_board #(
         .T(T), .NUM_TPPES(NUM_TPPES), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W),
-        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL), .DEEP(DEEP),
+        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL),
+        .DEEP(DEEP),
         .FIFO_DEPTH(FIFO_DEPTH), .INDEX_RATE(INDEX_RATE), .CARRY(CARRY), .AXI_W(AXI_W), .LINE_W(LINE_W),
-        .NUM_BANKS(NUM_BANKS), .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS), .OUTSTANDING(OUTSTANDING), .OUT_ENTRIES(OUT_ENTRIES),
+        .NUM_BANKS(NUM_BANKS), .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS), .OUTSTANDING(OUTSTANDING),
+        .OUT_ENTRIES(OUT_ENTRIES),
         .NUM_SLOTS(NUM_SLOTS),
         .RAM_BYTES(RAM_BYTES), .RAM_FILE(RAM_FILE), .SDRAM_EN(0), .CLK_HZ(CLK_HZ), .BAUD(BAUD), .BOARD_ID(BOARD_ID),
         .BITSTREAM_ID(BITSTREAM_ID)
     ) board_inst (
         .clk(clk), .rst(rst_reg), .uart_rxd(uart_rx), .uart_txd(uart_tx), .irq(irq),
-        .sdram_cke(unused_sdram[0]), .sdram_cs_n(unused_sdram[1]), .sdram_ras_n(unused_sdram[2]), .sdram_cas_n(unused_sdram[3]),
-        .sdram_we_n(unused_sdram[4]), .sdram_ba(unused_sdram[6:5]), .sdram_a(unused_sdram[19:7]), .sdram_dqm(unused_sdram[21:20]),
+        .sdram_cke(unused_sdram[0]), .sdram_cs_n(unused_sdram[1]), .sdram_ras_n(unused_sdram[2]),
+        .sdram_cas_n(unused_sdram[3]),
+        .sdram_we_n(unused_sdram[4]), .sdram_ba(unused_sdram[6:5]), .sdram_a(unused_sdram[19:7]),
+        .sdram_dqm(unused_sdram[21:20]),
         .sdram_dq_out(unused_sdram[37:22]), .sdram_dq_oe(unused_sdram[38]), .sdram_dq_in(16'd0)
     );
 

@@ -5,12 +5,14 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: Vivado finds buses by the names of their signals, wants a reset that is active low, and signals that the machine has not.
+// Problem: Vivado finds buses by the names of their signals, wants a reset that is active low, and signals that the
+// machine has not.
 //
-// Contract: s_axi_* is an AXI4-Lite slave of 4 KB (docs/registers.md), m_axi_* an AXI4 master of AXI_W bits and 32 address bits without IDs
-// that sends incrementing bursts of whole beats, irq is active high. aresetn is synchronous and active low; two flip-flops keep it near
-// the machine. Memory accesses are marked normal, not cacheable, bufferable: the driver flushes the processor's cache (host/zynq.py).
-// A Zynq-7000's memory ports are AXI3 with bursts of 16 beats: the interconnect in build.tcl converts.
+// Contract: s_axi_* is an AXI4-Lite slave of 4 KB (docs/registers.md), m_axi_* an AXI4 master of AXI_W bits and 32
+// address bits without IDs that sends incrementing bursts of whole beats, irq is active high. aresetn is synchronous
+// and active low; two flip-flops keep it near the machine. Memory accesses are marked normal, not cacheable,
+// bufferable: the driver flushes the processor's cache (host/zynq.py). A Zynq-7000's memory ports are AXI3 with bursts
+// of 16 beats: the interconnect in build.tcl converts.
 module loas_pynq_z2 #(
     parameter integer T           = 4,
     parameter integer NUM_TPPES   = 4,

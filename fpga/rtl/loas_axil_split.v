@@ -5,9 +5,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: a transaction at s_axil_* goes to m0_* when bit SELECT of its address is 0, else to m1_*, with that bit and those above it zero.
-// One write and one read at a time; reads and writes do not wait for each other. A write begins when address and data are both
-// there; they are taken together. Every transfer takes a cycle more than the slave's own.
+// Contract: a transaction at s_axil_* goes to m0_* when bit SELECT of its address is 0, else to m1_*, with that bit and
+// those above it zero. One write and one read at a time; reads and writes do not wait for each other. A write begins
+// when address and data are both there; they are taken together. Every transfer takes a cycle more than the slave's
+// own.
 module loas_axil_split #(
     parameter integer SELECT = 30
 ) (
@@ -68,7 +69,7 @@ module loas_axil_split #(
 
     localparam [31:0] INSIDE = (32'd1 << SELECT) - 32'd1;
 
-    // ------------------------------------------------------------------------------------------------------------------ writes
+    // ---------------------------------------------------------------------------------------------------------- writes
     reg        w_busy_reg;
     reg        w_one_reg;       // it goes to the second slave
     reg        aw_wait_reg;     // not taken yet
@@ -114,7 +115,7 @@ module loas_axil_split #(
         end
     end
 
-    // ------------------------------------------------------------------------------------------------------------------- reads
+    // ----------------------------------------------------------------------------------------------------------- reads
     reg        r_busy_reg;
     reg        r_one_reg;
     reg        ar_wait_reg;

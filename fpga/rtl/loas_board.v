@@ -7,10 +7,10 @@
 
 // Problem: a board's top should hold pins and clocks, and nothing else.
 //
-// Contract: the host link's addresses are bytes: 0x0000_0000 on the registers (docs/registers.md), 0x4000_0000 on the image
-// memory, whose addresses (as IMAGE_BASE and the machine see them) begin at 0 there; loas_board_mem says what is where.
-// clk runs at CLK_HZ, from which the serial rate and the SDRAM's times are made. rst is synchronous, active high, and at least a cycle
-// long. irq is the machine's interrupt.
+// Contract: the host link's addresses are bytes: 0x0000_0000 on the registers (docs/registers.md), 0x4000_0000 on the
+// image memory, whose addresses (as IMAGE_BASE and the machine see them) begin at 0 there; loas_board_mem says what is
+// where. clk runs at CLK_HZ, from which the serial rate and the SDRAM's times are made. rst is synchronous, active
+// high, and at least a cycle long. irq is the machine's interrupt.
 //
 //   uart -> loas_host_link -> loas_axil_split -> loas_top (registers)
 //                                    |              | AXI4
@@ -154,7 +154,8 @@ module loas_board #(
     wire board_rst;   // rst, or the host's
 
     loas_host_link #(
-        .CLK_HZ(CLK_HZ), .BAUD(BAUD), .BOARD_ID(BOARD_ID), .BITSTREAM_ID(BITSTREAM_ID), .MEM_BASE(32'h4000_0000), .MEM_BYTES(MEM_BYTES)
+        .CLK_HZ(CLK_HZ), .BAUD(BAUD), .BOARD_ID(BOARD_ID), .BITSTREAM_ID(BITSTREAM_ID), .MEM_BASE(32'h4000_0000),
+        .MEM_BYTES(MEM_BYTES)
     ) link_inst (
         .clk            (clk),
         .rst            (rst),

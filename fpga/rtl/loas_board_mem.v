@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Image memory of a board: block RAM, and SDRAM where there is one, behind the machine's AXI4 port and the host's AXI4-Lite port.
+// Image memory of a board: block RAM, and SDRAM where there is one, behind the machine's AXI4 port and the host's
+// AXI4-Lite port.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: one range of addresses, in bytes. The first RAM_BYTES are block RAM, a word a cycle; with SDRAM_EN the SDRAM goes on
-// behind them to 2^SDRAM_B (what it has under the block RAM is not used). Beyond is DECERR. A small image is wholly in the fast part,
-// of a large one the part in front: the descriptors and, as the packer orders them, the first layers.
-// The two ports share the memory as said in loas_mem_front; the order of requests is kept from one memory to the other.
-// The SDRAM's pins are those of loas_sdram, which also says what clock it needs; without SDRAM_EN they are constants.
+// Contract: one range of addresses, in bytes. The first RAM_BYTES are block RAM, a word a cycle; with SDRAM_EN the
+// SDRAM goes on behind them to 2^SDRAM_B (what it has under the block RAM is not used). Beyond is DECERR. A small image
+// is wholly in the fast part, of a large one the part in front: the descriptors and, as the packer orders them, the
+// first layers. The two ports share the memory as said in loas_mem_front; the order of requests is kept from one memory
+// to the other. The SDRAM's pins are those of loas_sdram, which also says what clock it needs; without SDRAM_EN they
+// are constants.
 module loas_board_mem #(
     parameter integer AXI_W     = 64,
     parameter integer RAM_BYTES = 262144,       // a multiple of AXI_W / 8
@@ -86,7 +88,8 @@ module loas_board_mem #(
     localparam integer COUNT_W = $clog2(READS + 2);
 
     generate
-        if (RAM_BYTES % (AXI_W / 8) != 0 || WORDS < 2 || (SDRAM_EN != 0 && RAM_BYTES >= 1 << SDRAM_B)) begin : gen_illegal
+        if (RAM_BYTES % (AXI_W / 8) != 0 || WORDS < 2
+            || (SDRAM_EN != 0 && RAM_BYTES >= 1 << SDRAM_B)) begin : gen_illegal
             loas_board_mem_RAM_BYTES_must_be_at_least_2_words_and_below_the_SDRAM rule_inst ();
         end
     endgenerate
@@ -156,8 +159,9 @@ module loas_board_mem #(
         .rsp_data       (rsp_data)
     );
 
-    // Block RAM, or nothing: a word three cycles later, because the request goes to block RAMs all over the chip, and the word comes
-    // from there. They wait for the words that the SDRAM owes, and it needs not wait for them, because it is slower than they are.
+    // Block RAM, or nothing: a word three cycles later, because the request goes to block RAMs all over the chip, and
+    // the word comes from there. They wait for the words that the SDRAM owes, and it needs not wait for them, because
+    // it is slower than they are.
     reg [2:0]           near_reg;       // a word comes from here: asked for, read, here
     reg [2:0]           near_bad_reg;
     reg                 ram_en_reg, ram_write_reg;
@@ -192,7 +196,8 @@ module loas_board_mem #(
     end
 
     loas_board_ram #(.W(AXI_W), .DEPTH(WORDS), .FILE(RAM_FILE)) ram_inst (
-        .clk(clk), .en(ram_en_reg), .write(ram_write_reg), .strb(ram_strb_reg), .addr(ram_addr_reg), .wr_data(ram_wr_data_reg),
+        .clk(clk), .en(ram_en_reg), .write(ram_write_reg), .strb(ram_strb_reg), .addr(ram_addr_reg),
+        .wr_data(ram_wr_data_reg),
         .rd_data(ram_data)
     );
 
@@ -206,7 +211,8 @@ module loas_board_mem #(
                 if (sdram_rsp && !ask) owed_reg <= owed_reg - 1'b1;
                 if (rst) owed_reg <= {COUNT_W{1'b0}};
             end
-            loas_sdram #(.W(AXI_W), .CLK_HZ(CLK_HZ), .INIT_US(INIT_US), .PIN_STAGES(PIN_STAGES), .ROW_W(13), .COL_W(SDRAM_B - 16)) sdram_inst (
+            loas_sdram #(.W(AXI_W), .CLK_HZ(CLK_HZ), .INIT_US(INIT_US), .PIN_STAGES(PIN_STAGES), .ROW_W(13),
+                .COL_W(SDRAM_B - 16)) sdram_inst (
                 .clk          (clk),
                 .rst          (rst),
                 .req_valid    (req_valid && in_sdram),

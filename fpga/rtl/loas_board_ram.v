@@ -5,10 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: with `en` a cycle writes the bytes of `strb` (`write`), or reads: rd_data comes in the next cycle and holds until the
-// next read; after a write it means nothing. FILE, when not empty, holds the contents after configuration: hexadecimal words
-// of W bits for $readmemh, all DEPTH of them (scripts/fpga.py fills them up), so that every simulator starts like the board.
-// One port, so that a block RAM of any FPGA fits, and the SPRAM of an iCE40UP5K (which cannot be initialised: no FILE there).
+// Contract: with `en` a cycle writes the bytes of `strb` (`write`), or reads: rd_data comes in the next cycle and holds
+// until the next read; after a write it means nothing. FILE, when not empty, holds the contents after configuration:
+// hexadecimal words of W bits for $readmemh, all DEPTH of them (scripts/fpga.py fills them up), so that every simulator
+// starts like the board. One port, so that a block RAM of any FPGA fits, and the SPRAM of an iCE40UP5K (which cannot be
+// initialised: no FILE there).
 module loas_board_ram #(
     parameter integer W     = 64,
     parameter integer DEPTH = 1024,

@@ -5,9 +5,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: an access begins when cmd_valid and cmd_ready; rsp_valid is high for one cycle when it is over, with rsp_resp and,
-// of a read, rsp_data. Address and data of a write are offered together and taken in any order. Nothing else begins before.
-// If the slave never answers, cmd_ready stays low: `rst` alone ends an access, and must reset the slaves too.
+// Contract: an access begins when cmd_valid and cmd_ready; rsp_valid is high for one cycle when it is over, with
+// rsp_resp and, of a read, rsp_data. Address and data of a write are offered together and taken in any order. Nothing
+// else begins before. If the slave never answers, cmd_ready stays low: `rst` alone ends an access, and must reset the
+// slaves too.
 module loas_host_bus (
     input  wire        clk,
     input  wire        rst,

@@ -9,18 +9,21 @@
 
 // Problem: a host has to load images, start the machine and read results over a line that loses and corrupts bytes.
 //
-// Contract: docs/host-link.md says what the frames are. A request is taken into a buffer as a whole before anything of it is
-// done: one that is cut off, too long, or whose CRC is wrong has no effect, gets no answer and counts as dropped. A request
-// that came whole gets exactly one answer. WRITE, FILL and RESET with the command and sequence number of the request before
-// are repetitions: answered as before, not done again. Bytes that come before the answer has left are lost.
+// Contract: docs/host-link.md says what the frames are. A request is taken into a buffer as a whole before anything of
+// it is done: one that is cut off, too long, or whose CRC is wrong has no effect, gets no answer and counts as dropped.
+// A request that came whole gets exactly one answer. WRITE, FILL and RESET with the command and sequence number of the
+// request before are repetitions: answered as before, not done again. Bytes that come before the answer has left are
+// lost.
 //
-// Edges: a byte that does not begin a request is skipped; GAP_CYCLES without a byte end a frame; an access of the bus that is
-// not answered in BUS_CYCLES is answered BUS_TIMEOUT, and nothing but RESET helps if it never is. `board_rst` is high for
-// 16 cycles at RESET and follows `rst`; the slaves of m_axil have to be reset by it, the link itself is not.
+// Edges: a byte that does not begin a request is skipped; GAP_CYCLES without a byte end a frame; an access of the bus
+// that is not answered in BUS_CYCLES is answered BUS_TIMEOUT, and nothing but RESET helps if it never is. `board_rst`
+// is high for 16 cycles at RESET and follows `rst`; the slaves of m_axil have to be reset by it, the link itself is
+// not.
 module loas_host_link #(
     parameter integer CLK_HZ       = 50000000,      // clock
     parameter integer BAUD         = 3000000,       // bits a second, at most CLK_HZ / 4
-    parameter integer BUFFER_WORDS = 256,           // words of a READ or WRITE: a RAM of as many; power of two, 8 to 512
+    // words of a READ or WRITE: a RAM of as many; power of two, 8 to 512
+    parameter integer BUFFER_WORDS = 256,
     parameter integer GAP_CYCLES   = CLK_HZ / 40,   // 25 ms of silence end a frame: a USB adapter pauses for less
     parameter integer BUS_CYCLES   = 65535,         // an access of the bus takes less
     parameter [31:0]  BOARD_ID     = 32'h3F3F3F3F,  // what IDENTIFY says: four characters,
@@ -63,7 +66,8 @@ module loas_host_link #(
     localparam [31:0]  MOST_BYTES = 4 * BUFFER_WORDS + 4;
 
     generate
-        if (BUFFER_WORDS < 8 || BUFFER_WORDS > `LOAS_LINK_MOST_BUFFER_WORDS || 1 << INDEX_W != BUFFER_WORDS) begin : gen_illegal_buffer
+        if (BUFFER_WORDS < 8 || BUFFER_WORDS > `LOAS_LINK_MOST_BUFFER_WORDS
+            || 1 << INDEX_W != BUFFER_WORDS) begin : gen_illegal_buffer
             loas_host_link_BUFFER_WORDS_must_be_a_power_of_two_8_to_512 rule_inst ();
         end
         if (GAP_CYCLES < 1 || BUS_CYCLES < 1) begin : gen_illegal_time
@@ -133,7 +137,8 @@ module loas_host_link #(
     // the frame ends here, before it was whole
     wire broken    = receiving && (rx_error || (gap_reg == GAP_CYCLES[GAP_W-1:0] && !rx_valid));
     wire [15:0] length_in = {rx_data, length_reg[7:0]};
-    wire too_long  = state_reg == S_HEAD && rx_valid && byte_reg == 4'd1 && ({16'd0, length_in} > MOST_BYTES || length_in[1:0] != 2'd0);
+    wire too_long  = state_reg == S_HEAD && rx_valid && byte_reg == 4'd1
+        && ({16'd0, length_in} > MOST_BYTES || length_in[1:0] != 2'd0);
 
     // ---------------------------------------------------------------------------------------------------- buffer
     wire        word_end   = state_reg == S_BODY && rx_valid && byte_reg[1:0] == 2'd3;
@@ -202,10 +207,12 @@ module loas_host_link #(
 
     // ---------------------------------------------------------------------------------------------------- checks
     wire whole   = crc_reg == `LOAS_LINK_RESIDUE;
-    wire repeated = seen_reg && seq_reg == seen_seq_reg && command_reg == seen_command_reg && (is_write || is_fill || is_reset);
+    wire repeated = seen_reg && seq_reg == seen_seq_reg && command_reg == seen_command_reg
+        && (is_write || is_fill || is_reset);
     wire uses_bus = is_read || is_write || is_fill || is_crc;
     wire known    = uses_bus || is_ping || is_who || is_reset;
-    wire length_ok = is_write ? length_reg >= 16'd8 : is_fill ? length_reg == 16'd12 : uses_bus ? length_reg == 16'd8 : length_reg == 16'd0;
+    wire length_ok = is_write ? length_reg >= 16'd8 : is_fill ? length_reg == 16'd12 : uses_bus
+        ? length_reg == 16'd8 : length_reg == 16'd0;
     wire [31:0] count_now = is_write ? {18'd0, length_reg[15:2]} - 32'd1 : count_reg;
     wire count_ok  = count_now != 32'd0 && (is_read ? count_now <= BUFFER_WORDS : count_now[31:24] == 8'd0);
     reg  [3:0] verdict;
@@ -369,7 +376,8 @@ module loas_host_link #(
         else if (taken) done_reg <= done_now;
 
         if (state_reg == S_SYNC || state_reg == S_CHECK || state_reg == S_DONE) crc_reg <= 32'hFFFFFFFF;
-        else if ((receiving && rx_valid) || state_reg == S_SUM || (sent && (state_reg == S_WORD || (state_reg == S_ANSWER && byte_reg != 4'd0))))
+        else if ((receiving && rx_valid) || state_reg == S_SUM
+            || (sent && (state_reg == S_WORD || (state_reg == S_ANSWER && byte_reg != 4'd0))))
             crc_reg <= crc_next;
 
         if (state_reg == S_CHECK && whole && !repeated) begin
@@ -380,12 +388,14 @@ module loas_host_link #(
         end else if (taken && rsp_resp[1]) begin
             status_reg <= rsp_resp[0] ? `LOAS_LINK_DECERR : `LOAS_LINK_SLVERR;
             fault_reg  <= addr_reg;
-        end else if ((state_reg == S_ACCESS && !cmd_ready && bus_time_out) || (state_reg == S_WAIT && !rsp_valid && bus_time_out)) begin
+        end else if ((state_reg == S_ACCESS && !cmd_ready && bus_time_out)
+            || (state_reg == S_WAIT && !rsp_valid && bus_time_out)) begin
             status_reg <= `LOAS_LINK_BUS_TIMEOUT;
             fault_reg  <= addr_reg;
         end
 
-        if ((broken || too_long || (state_reg == S_CHECK && !whole)) && dropped_reg != 16'hFFFF) dropped_reg <= dropped_reg + 16'd1;
+        if ((broken || too_long || (state_reg == S_CHECK && !whole)) && dropped_reg != 16'hFFFF) dropped_reg <=
+            dropped_reg + 16'd1;
         if (!receiving || rx_valid) gap_reg <= {GAP_W{1'b0}};
         else gap_reg <= gap_reg + 1'b1;
         if (state_reg == S_ACCESS || state_reg == S_WAIT) bus_time_reg <= bus_time_reg + 1'b1;

@@ -7,12 +7,13 @@
 
 // Problem: block RAM, SPRAM and SDRAM have one port, and two masters want it.
 //
-// Contract: s_axi_* is an AXI4 slave for INCR bursts of whole beats (what loas_top sends), s_axil_* an AXI4-Lite slave of 32 bits.
-// Both become requests at req_*, held until req_ready, in words of AXI_W bits, addresses in bytes with the low bits zero. A write is
-// done when it is taken; rsp_* brings a word for each read, in order, always taken. `bad` of a request says that no memory is at its address (combinational
-// in req_addr): rsp_bad with the words of reads; writes are swallowed. It becomes DECERR, of any beat of a burst.
-// The three streams of requests (reads, writes, host) take turns. One read burst and one write burst at a time, READS words under
-// way. A burst costs a cycle besides its beats. rst forgets everything, also what is on its way: reset the memory with it.
+// Contract: s_axi_* is an AXI4 slave for INCR bursts of whole beats (what loas_top sends), s_axil_* an AXI4-Lite slave
+// of 32 bits. Both become requests at req_*, held until req_ready, in words of AXI_W bits, addresses in bytes with the
+// low bits zero. A write is done when it is taken; rsp_* brings a word for each read, in order, always taken. `bad` of
+// a request says that no memory is at its address (combinational in req_addr): rsp_bad with the words of reads; writes
+// are swallowed. It becomes DECERR, of any beat of a burst. The three streams of requests (reads, writes, host) take
+// turns. One read burst and one write burst at a time, READS words under way. A burst costs a cycle besides its beats.
+// rst forgets everything, also what is on its way: reset the memory with it.
 module loas_mem_front #(
     parameter integer AXI_W = 64,   // 32 to 1024
     parameter integer READS = 8     // words asked for and not yet taken: a small FIFO of this depth
@@ -89,7 +90,7 @@ module loas_mem_front #(
         end
     endgenerate
 
-    // ------------------------------------------------------------------------------------------------- turns, and the request
+    // ------------------------------------------------------------------------------------------ turns, and the request
     localparam integer READ = 0, WRITE = 1, HOST = 2;
 
     wire [2:0] want;
@@ -109,7 +110,7 @@ module loas_mem_front #(
     wire taken      = req_valid && req_ready;
     wire taken_read = taken && !req_write;
 
-    // ------------------------------------------------------------------------------------------------------ reads of the machine
+    // -------------------------------------------------------------------------------------------- reads of the machine
     reg               ar_busy_reg;
     reg               ar_id_reg;
     reg [NUM_W-1:0]   ar_num_reg;
@@ -158,14 +159,14 @@ module loas_mem_front #(
         .m_valid(r_valid), .m_ready(s_axi_rready), .m_data({r_last, r_bad, s_axi_rdata}), .level(unused_r_level)
     );
 
-    // A burst is asked for as soon as the one before has been asked for: their words are told apart by their order, and both have the
-    // same identifier, the machine's only one.
+    // A burst is asked for as soon as the one before has been asked for: their words are told apart by their order, and
+    // both have the same identifier, the machine's only one.
     assign s_axi_rid    = ar_id_reg;
     assign s_axi_rvalid = r_valid;
     assign s_axi_rlast  = r_last;
     assign s_axi_rresp  = r_bad ? DECERR : OKAY;
 
-    // ----------------------------------------------------------------------------------------------------- writes of the machine
+    // ------------------------------------------------------------------------------------------- writes of the machine
     reg             aw_busy_reg;
     reg             aw_id_reg;
     reg [NUM_W-1:0] aw_num_reg;
@@ -204,7 +205,7 @@ module loas_mem_front #(
         end
     end
 
-    // ------------------------------------------------------------------------------------------------- the host, one at a time
+    // ----------------------------------------------------------------------------------------- the host, one at a time
     localparam [1:0] IDLE = 2'd0, ASK = 2'd1, WAIT = 2'd2, ANSWER = 2'd3;   // WAIT: asked, not yet done
 
     reg [1:0]        host_reg;
@@ -261,7 +262,7 @@ module loas_mem_front #(
         if (rst) host_reg <= IDLE;
     end
 
-    // ------------------------------------------------------------------------------------------------------ the request
+    // ----------------------------------------------------------------------------------------------------- the request
     wire [NUM_W-1:0]   host_num;
     wire [AXI_W/8-1:0] host_strb;
 
@@ -291,7 +292,9 @@ module loas_mem_front #(
         .m_data({req_write, req_host, req_burst, req_last, req_num, req_data, req_strb}), .level(unused_req_level)
     );
 
-    wire unused_ok = &{1'b0, owner_free, owner_valid, r_free, s_axi_araddr, s_axi_awaddr, s_axil_awaddr, s_axil_araddr, host_shifted};
+    wire unused_ok =
+        &{1'b0, owner_free, owner_valid, r_free, s_axi_araddr, s_axi_awaddr, s_axil_awaddr, s_axil_araddr,
+        host_shifted};
 
 endmodule
 

@@ -7,18 +7,19 @@
 
 // Problem: 32 MB for networks and images that no block RAM holds, at a word of 16 bits a cycle.
 //
-// Contract: requests at req_* as loas_mem_front sends them, words of W bits that become bursts of W / 16; rsp_* in order. Rows stay
-// open, one in each bank; reads of an open row follow each other without a gap (W / 16 cycles each). A read of an open row is
-// answered 5 + W / 16 + 2 * PIN_STAGES cycles after it was taken; another row costs up to T_RP + T_RCD more, a refresh T_RP + T_RFC.
-// Consecutive addresses go through the columns of a row, then to the next bank. Requests wait (req_ready low) until the SDRAM is
-// set up, INIT_US after rst.
+// Contract: requests at req_* as loas_mem_front sends them, words of W bits that become bursts of W / 16; rsp_* in
+// order. Rows stay open, one in each bank; reads of an open row follow each other without a gap (W / 16 cycles each). A
+// read of an open row is answered 5 + W / 16 + 2 * PIN_STAGES cycles after it was taken; another row costs up to T_RP +
+// T_RCD more, a refresh T_RP + T_RFC. Consecutive addresses go through the columns of a row, then to the next bank.
+// Requests wait (req_ready low) until the SDRAM is set up, INIT_US after rst.
 //
-// Clock and pins: everything leaves and enters through registers, here and, if they are told in PIN_STAGES, in the cells of the pins,
-// so that all pins change together. The SDRAM's clock must be a quarter of a period behind clk: commands then have a quarter
-// of a period of set-up and three of hold, and data that were asked for at edge k of clk are sampled at edge k + 2 (CAS latency 2).
-// At 50 MHz: they are valid 20 + 5 + 6 (tAC) = 31 ns after k, plus some 6 ns through both pads, and are sampled 40 ns after it.
-// Times are those of the slowest common parts (IS42S16160G-7, W9825G6KH-6, AS4C16M16SA-7): tRP, tRCD 20 ns, tRFC 66 ns, tRAS 44 ns,
-// tWR two cycles, 8192 refreshes in 64 ms.
+// Clock and pins: everything leaves and enters through registers, here and, if they are told in PIN_STAGES, in the
+// cells of the pins, so that all pins change together. The SDRAM's clock must be a quarter of a period behind clk:
+// commands then have a quarter of a period of set-up and three of hold, and data that were asked for at edge k of clk
+// are sampled at edge k + 2 (CAS latency 2).
+// At 50 MHz: they are valid 20 + 5 + 6 (tAC) = 31 ns after k, plus some 6 ns through both pads, and are sampled 40 ns
+// after it. Times are those of the slowest common parts (IS42S16160G-7, W9825G6KH-6, AS4C16M16SA-7): tRP, tRCD 20 ns,
+// tRFC 66 ns, tRAS 44 ns, tWR two cycles, 8192 refreshes in 64 ms.
 module loas_sdram #(
     parameter integer W       = 64,          // 32, 64 or 128
     parameter integer CLK_HZ  = 50_000_000,  // of clk: at most 100 MHz at CAS latency 2
@@ -81,7 +82,8 @@ module loas_sdram #(
     endgenerate
 
     // {ras_n, cas_n, we_n}
-    localparam [2:0] NOP = 3'b111, ACTIVE = 3'b011, READ = 3'b101, WRITE = 3'b100, PRECHARGE = 3'b010, REFRESH_ALL = 3'b001,
+    localparam [2:0] NOP = 3'b111, ACTIVE = 3'b011, READ = 3'b101, WRITE = 3'b100, PRECHARGE = 3'b010,
+        REFRESH_ALL = 3'b001,
                      MODE = 3'b000;
 
     // burst length, sequential, CAS latency 2, bursts of writes too
@@ -92,7 +94,8 @@ module loas_sdram #(
     localparam integer GAP_W = 5;   // the longest gap is T_RFC at 100 MHz, or a burst of 8 with its turn-round
     localparam [GAP_W-1:0] GAP_NONE = {GAP_W{1'b0}};
     localparam integer GAP_BURST      = BURST - 1;   // to the next read of an open row
-    localparam integer GAP_READ       = BURST + 2;   // read to write: the SDRAM has let go of the bus; longer than to precharge
+    // read to write: the SDRAM has let go of the bus; longer than to precharge
+    localparam integer GAP_READ       = BURST + 2;
     localparam integer GAP_WRITE      = BURST + 2;   // write to precharge: tWR
     localparam integer GAP_PRECHARGE  = T_RP - 1;
     localparam integer GAP_ACTIVE     = T_RCD - 1;
@@ -105,7 +108,7 @@ module loas_sdram #(
     wire [ROW_W-1:0] row  = req_addr[COL_W+3 +: ROW_W];
     wire             unused_half = req_addr[0];
 
-    // ------------------------------------------------------------------------------------------------------ what to do next
+    // ------------------------------------------------------------------------------------------------- what to do next
     localparam [2:0] POWER = 3'd0, CLEAR = 3'd1, REFRESHES = 3'd2, SET_MODE = 3'd3, RUN = 3'd4, RENEW = 3'd5;
 
     reg [2:0]         state_reg;
@@ -202,7 +205,7 @@ module loas_sdram #(
         end
     end
 
-    // ----------------------------------------------------------------------------------------------------------------- the pins
+    // -------------------------------------------------------------------------------------------------------- the pins
     reg              cke_reg;   // low until the first reset is over: before, nothing says what is at the other pins
     reg [2:0]        cmd_reg;
     reg [1:0]        ba_reg;
@@ -234,12 +237,14 @@ module loas_sdram #(
         cmd_reg <= read ? READ : write ? WRITE : open ? ACTIVE : close || close_all ? PRECHARGE : renew ? REFRESH_ALL
                  : set_mode ? MODE : NOP;
         ba_reg  <= set_mode ? 2'd0 : bank;
-        a_reg   <= open ? row : close_all ? ALL_BANKS : set_mode ? MODE_WORD : {{(ROW_W-COL_W){1'b0}}, col} & ~ALL_BANKS;
+        a_reg   <= open ? row : close_all ? ALL_BANKS : set_mode
+            ? MODE_WORD : {{(ROW_W-COL_W){1'b0}}, col} & ~ALL_BANKS;
         // a byte that is not written is masked with its half; the mask must be low two cycles before data that are read
         dqm_reg      <= write ? ~req_strb[1:0] : out_left_reg != {BEAT_W{1'b0}} ? ~out_strb_reg[1:0] : 2'b00;
         dq_out_reg   <= write ? req_data[15:0] : out_reg[15:0];
         dq_oe_reg    <= writing;
-        out_left_reg <= write ? BURST[BEAT_W-1:0] - 1'b1 : out_left_reg != {BEAT_W{1'b0}} ? out_left_reg - 1'b1 : out_left_reg;
+        out_left_reg <= write ? BURST[BEAT_W-1:0] - 1'b1 : out_left_reg != {BEAT_W{1'b0}}
+            ? out_left_reg - 1'b1 : out_left_reg;
         out_reg      <= (write ? req_data : out_reg) >> 16;
         out_strb_reg <= (write ? req_strb : out_strb_reg) >> 2;
         dq_in_reg    <= sdram_dq_in;
@@ -251,7 +256,7 @@ module loas_sdram #(
         end
     end
 
-    // ------------------------------------------------------------------------------------------------------------ words that come
+    // ------------------------------------------------------------------------------------------------- words that come
     // the command is at the pins a cycle after it was chosen, the first half in dq_in_reg two cycles later,
     // and the registers at the pins add theirs
     localparam integer LAST = 2 + 2 * PIN_STAGES;

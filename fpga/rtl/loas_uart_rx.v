@@ -5,14 +5,14 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: m_valid or m_error is high for one cycle in the middle of the stop bit; there is no way to hold a byte back.
-// m_error: the stop bit was low (wrong rate, a break, noise); then the line has to be high once before a start bit counts.
-// A low shorter than half a bit is no start bit. The line is asynchronous; two flip-flops take it over.
+// Contract: m_valid or m_error is high for one cycle in the middle of the stop bit; there is no way to hold a byte
+// back. m_error: the stop bit was low (wrong rate, a break, noise); then the line has to be high once before a start
+// bit counts. A low shorter than half a bit is no start bit. The line is asynchronous; two flip-flops take it over.
 //
-// Bit times come from an accumulator that gains STEP / 2^20 of a bit a cycle, so any ratio of clock to rate from 4 on works;
-// its error is below 2^-21 * CLK_HZ / BAUD. Edge and samples are known to a cycle: with CLK_HZ / BAUD = R cycles a bit a
-// sample is at most 1 / R of a bit off, so the last one (9.5 bits after the edge) is within its bit for rates that
-// differ by less than (0.5 - 1 / R) / 9.5: 2.6 % at R = 4, 4.6 % at R = 16.
+// Bit times come from an accumulator that gains STEP / 2^20 of a bit a cycle, so any ratio of clock to rate from 4 on
+// works; its error is below 2^-21 * CLK_HZ / BAUD. Edge and samples are known to a cycle: with CLK_HZ / BAUD = R cycles
+// a bit a sample is at most 1 / R of a bit off, so the last one (9.5 bits after the edge) is within its bit for rates
+// that differ by less than (0.5 - 1 / R) / 9.5: 2.6 % at R = 4, 4.6 % at R = 16.
 module loas_uart_rx #(
     parameter integer CLK_HZ = 50000000,  // clock
     parameter integer BAUD   = 3000000    // bits a second, at most CLK_HZ / 4

@@ -5,9 +5,9 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: a byte is taken when s_valid and s_ready; its start bit begins two cycles later, and s_ready comes back with the
-// end of its stop bit. The line is high when nothing is sent, also from reset on. Bit times as in loas_uart_rx: every
-// edge is at most a cycle late, which does not add up within a byte.
+// Contract: a byte is taken when s_valid and s_ready; its start bit begins two cycles later, and s_ready comes back
+// with the end of its stop bit. The line is high when nothing is sent, also from reset on. Bit times as in
+// loas_uart_rx: every edge is at most a cycle late, which does not add up within a byte.
 module loas_uart_tx #(
     parameter integer CLK_HZ = 50000000,  // clock
     parameter integer BAUD   = 3000000    // bits a second, at most CLK_HZ / 4

@@ -7,11 +7,11 @@
 
 // Problem: Yosys has no behaviour of this cell for simulation, and a netlist is to be simulated.
 //
-// Contract: as Yosys uses it: no output registers, synchronous reset of the outputs. 1024 rows of 18 bits. Widths 1, 2 and 4 use
-// eight of nine bits, as the part does; widths 18 and 36 have byte enables in the low address bits; width 36 is one port that writes (A)
-// and one that reads (B). Modes NORMAL (outputs hold while writing) and READBEFOREWRITE. Initial contents: 16 rows of 20 bits
-// each INITVAL. When a port reads a bit that the other writes at the same time it gets the complement of what is written: a design may
-// not depend on it.
+// Contract: as Yosys uses it: no output registers, synchronous reset of the outputs. 1024 rows of 18 bits. Widths 1, 2
+// and 4 use eight of nine bits, as the part does; widths 18 and 36 have byte enables in the low address bits; width 36
+// is one port that writes (A) and one that reads (B). Modes NORMAL (outputs hold while writing) and READBEFOREWRITE.
+// Initial contents: 16 rows of 20 bits each INITVAL. When a port reads a bit that the other writes at the same time it
+// gets the complement of what is written: a design may not depend on it.
 module DP16KD #(
     parameter DATA_WIDTH_A = 18,
     parameter DATA_WIDTH_B = 18,
@@ -93,14 +93,18 @@ module DP16KD #(
     parameter INIT_DATA = "STATIC"
 ) (
 
-    input  wire DIA0, DIA1, DIA2, DIA3, DIA4, DIA5, DIA6, DIA7, DIA8, DIA9, DIA10, DIA11, DIA12, DIA13, DIA14, DIA15, DIA16, DIA17,
+    input  wire DIA0, DIA1, DIA2, DIA3, DIA4, DIA5, DIA6, DIA7, DIA8, DIA9, DIA10, DIA11, DIA12, DIA13, DIA14, DIA15,
+        DIA16, DIA17,
     input  wire ADA0, ADA1, ADA2, ADA3, ADA4, ADA5, ADA6, ADA7, ADA8, ADA9, ADA10, ADA11, ADA12, ADA13,
     input  wire CEA, OCEA, CLKA, WEA, RSTA, CSA0, CSA1, CSA2,
-    output wire DOA0, DOA1, DOA2, DOA3, DOA4, DOA5, DOA6, DOA7, DOA8, DOA9, DOA10, DOA11, DOA12, DOA13, DOA14, DOA15, DOA16, DOA17,
-    input  wire DIB0, DIB1, DIB2, DIB3, DIB4, DIB5, DIB6, DIB7, DIB8, DIB9, DIB10, DIB11, DIB12, DIB13, DIB14, DIB15, DIB16, DIB17,
+    output wire DOA0, DOA1, DOA2, DOA3, DOA4, DOA5, DOA6, DOA7, DOA8, DOA9, DOA10, DOA11, DOA12, DOA13, DOA14, DOA15,
+        DOA16, DOA17,
+    input  wire DIB0, DIB1, DIB2, DIB3, DIB4, DIB5, DIB6, DIB7, DIB8, DIB9, DIB10, DIB11, DIB12, DIB13, DIB14, DIB15,
+        DIB16, DIB17,
     input  wire ADB0, ADB1, ADB2, ADB3, ADB4, ADB5, ADB6, ADB7, ADB8, ADB9, ADB10, ADB11, ADB12, ADB13,
     input  wire CEB, OCEB, CLKB, WEB, RSTB, CSB0, CSB1, CSB2,
-    output wire DOB0, DOB1, DOB2, DOB3, DOB4, DOB5, DOB6, DOB7, DOB8, DOB9, DOB10, DOB11, DOB12, DOB13, DOB14, DOB15, DOB16, DOB17
+    output wire DOB0, DOB1, DOB2, DOB3, DOB4, DOB5, DOB6, DOB7, DOB8, DOB9, DOB10, DOB11, DOB12, DOB13, DOB14, DOB15,
+        DOB16, DOB17
 );
 
     generate
@@ -189,8 +193,12 @@ module DP16KD #(
 
     wire [13:0] addr_a = {ADA13, ADA12, ADA11, ADA10, ADA9, ADA8, ADA7, ADA6, ADA5, ADA4, ADA3, ADA2, ADA1, ADA0};
     wire [13:0] addr_b = {ADB13, ADB12, ADB11, ADB10, ADB9, ADB8, ADB7, ADB6, ADB5, ADB4, ADB3, ADB2, ADB1, ADB0};
-    wire [17:0] di_a   = {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1, DIA0};
-    wire [17:0] di_b   = {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1, DIB0};
+    wire [17:0] di_a   =
+        {DIA17, DIA16, DIA15, DIA14, DIA13, DIA12, DIA11, DIA10, DIA9, DIA8, DIA7, DIA6, DIA5, DIA4, DIA3, DIA2, DIA1,
+        DIA0};
+    wire [17:0] di_b   =
+        {DIB17, DIB16, DIB15, DIB14, DIB13, DIB12, DIB11, DIB10, DIB9, DIB8, DIB7, DIB6, DIB5, DIB4, DIB3, DIB2, DIB1,
+        DIB0};
 
     // of an address: the first bit of its row that a port of a width touches, and all of them (36: of both rows)
     function [4:0] low(input integer width, input [13:0] addr);
@@ -237,7 +245,8 @@ module DP16KD #(
     wire hold_b = wr_b && WRITEMODE_B == "NORMAL";
 
     always @(posedge CLKA) begin
-        if (CEA && !hold_a && DATA_WIDTH_A != 36) out_a <= {18'd0, (see_a >> low(DATA_WIDTH_A, addr_a)) & (lanes(DATA_WIDTH_A, addr_a) >> low(DATA_WIDTH_A, addr_a))};
+        if (CEA && !hold_a && DATA_WIDTH_A != 36) out_a <=
+            {18'd0, (see_a >> low(DATA_WIDTH_A, addr_a)) & (lanes(DATA_WIDTH_A, addr_a) >> low(DATA_WIDTH_A, addr_a))};
         if (RSTA) out_a <= RESETMODE == "SYNC" ? 36'd0 : {36{1'bx}};    // an asynchronous reset is not modelled
         if (|mask_a) mem[row_a] <= (mem[row_a] & ~mask_a) | (data_a & mask_a);
         if (|mask_h) mem[{row_a[9:1], 1'b1}] <= (mem[{row_a[9:1], 1'b1}] & ~mask_h) | (di_b & mask_h);
@@ -245,14 +254,17 @@ module DP16KD #(
 
     always @(posedge CLKB) begin
         if (CEB && !hold_b) out_b <= DATA_WIDTH_B == 36 ? {see_h, see_b}
-                                   : {18'd0, (see_b >> low(DATA_WIDTH_B, addr_b)) & (lanes(DATA_WIDTH_B, addr_b) >> low(DATA_WIDTH_B, addr_b))};
+                                   : {18'd0, (see_b >> low(DATA_WIDTH_B, addr_b))
+                                       & (lanes(DATA_WIDTH_B, addr_b) >> low(DATA_WIDTH_B, addr_b))};
         if (RSTB) out_b <= RESETMODE == "SYNC" ? 36'd0 : {36{1'bx}};
         if (|mask_b) mem[row_b] <= (mem[row_b] & ~mask_b) | (data_b & mask_b);
     end
 
     // the port of 36 bits comes out at both: low half at A's pins, high half at B's
-    assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = DATA_WIDTH_B == 36 ? out_b[17:0] : out_a[17:0];
-    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = DATA_WIDTH_B == 36 ? out_b[35:18] : out_b[17:0];
+    assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2,
+        DOA1, DOA0} = DATA_WIDTH_B == 36 ? out_b[17:0] : out_a[17:0];
+    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2,
+        DOB1, DOB0} = DATA_WIDTH_B == 36 ? out_b[35:18] : out_b[17:0];
 
     wire unused_ok = &{1'b0, OCEA, OCEB};
 

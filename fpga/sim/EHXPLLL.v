@@ -5,10 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: only what loas_ulx3s_pll uses. CLKOP is CLKI, whatever the dividers say: a test clocks CLKI at the rate that CLKOP has on the
-// board. CLKOS is CLKOP turned over: in a simulation without delays any lag from the edge to half a period orders events alike, and
-// the quarter of a period on the board is one of them. LOCK rises after eight edges. What the parameters say of time is checked here, since
-// it cannot be seen: an oscillator between 400 and 800 MHz from 25 MHz, and CLKOS a quarter of a period late.
+// Contract: only what loas_ulx3s_pll uses. CLKOP is CLKI, whatever the dividers say: a test clocks CLKI at the rate
+// that CLKOP has on the board. CLKOS is CLKOP turned over: in a simulation without delays any lag from the edge to half
+// a period orders events alike, and the quarter of a period on the board is one of them. LOCK rises after eight edges.
+// What the parameters say of time is checked here, since it cannot be seen: an oscillator between 400 and 800 MHz from
+// 25 MHz, and CLKOS a quarter of a period late.
 module EHXPLLL #(
     parameter PLLRST_ENA = "DISABLED", parameter INTFB_WAKE = "DISABLED", parameter STDBY_ENABLE = "DISABLED",
     parameter DPHASE_SOURCE = "DISABLED", parameter OUTDIVIDER_MUXA = "DIVA", parameter OUTDIVIDER_MUXB = "DIVB",
@@ -36,13 +37,16 @@ module EHXPLLL #(
 );
 
     generate
-        if (PLLRST_ENA != "DISABLED" || INTFB_WAKE != "DISABLED" || STDBY_ENABLE != "DISABLED" || DPHASE_SOURCE != "DISABLED"
-            || OUTDIVIDER_MUXA != "DIVA" || OUTDIVIDER_MUXB != "DIVB" || OUTDIVIDER_MUXC != "DIVC" || OUTDIVIDER_MUXD != "DIVD"
+        if (PLLRST_ENA != "DISABLED" || INTFB_WAKE != "DISABLED" || STDBY_ENABLE != "DISABLED"
+            || DPHASE_SOURCE != "DISABLED"
+            || OUTDIVIDER_MUXA != "DIVA" || OUTDIVIDER_MUXB != "DIVB" || OUTDIVIDER_MUXC != "DIVC"
+                || OUTDIVIDER_MUXD != "DIVD"
             || FEEDBK_PATH != "CLKOP" || CLKOP_ENABLE != "ENABLED" || CLKOS_ENABLE != "ENABLED" || CLKOP_FPHASE != 0
             || CLKOS_FPHASE != 0) begin : gen_not_modelled
             EHXPLLL_of_this_kind_is_not_modelled rule_inst ();
         end
-        if (25 * CLKFB_DIV * CLKOP_DIV < 400 * CLKI_DIV || 25 * CLKFB_DIV * CLKOP_DIV > 800 * CLKI_DIV) begin : gen_oscillator
+        if (25 * CLKFB_DIV * CLKOP_DIV < 400 * CLKI_DIV
+            || 25 * CLKFB_DIV * CLKOP_DIV > 800 * CLKI_DIV) begin : gen_oscillator
             EHXPLLL_oscillator_must_run_at_400_to_800_MHz rule_inst ();
         end
         if (CLKOS_DIV != CLKOP_DIV || 4 * (CLKOS_CPHASE - CLKOP_CPHASE) != CLKOP_DIV) begin : gen_phase
@@ -60,7 +64,8 @@ module EHXPLLL #(
 
     always @(posedge CLKI) if (!count_reg[3]) count_reg <= count_reg + 4'd1;
 
-    wire unused_ok = &{1'b0, RST, STDBY, CLKFB, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG, PLLWAKESYNC, ENCLKOP};
+    wire unused_ok =
+        &{1'b0, RST, STDBY, CLKFB, PHASESEL0, PHASESEL1, PHASEDIR, PHASESTEP, PHASELOADREG, PLLWAKESYNC, ENCLKOP};
 
 endmodule
 

@@ -5,10 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: answers as a part does at CAS latency 2 or 3 and bursts of 1 to 8, on edges of its own clock; `violations` counts what a
-// data sheet forbids: commands before INIT_CYCLES, reads of closed banks, tRP, tRCD, tRAS, tRFC, tWR, tMRD, a mode other than the
-// supported ones, and rows left longer than REFRESH_CYCLES on the average. A reason is printed for each. Outputs change with the clock's edge, so
-// the user's clock has to be later (or the data are those of the cycle before). Only the low MEM_WORDS words exist: higher addresses wrap.
+// Contract: answers as a part does at CAS latency 2 or 3 and bursts of 1 to 8, on edges of its own clock; `violations`
+// counts what a data sheet forbids: commands before INIT_CYCLES, reads of closed banks, tRP, tRCD, tRAS, tRFC, tWR,
+// tMRD, a mode other than the supported ones, and rows left longer than REFRESH_CYCLES on the average. A reason is
+// printed for each. Outputs change with the clock's edge, so the user's clock has to be later (or the data are those of
+// the cycle before). Only the low MEM_WORDS words exist: higher addresses wrap.
 module loas_sdram_model #(
     parameter integer ROW_W          = 13,
     parameter integer COL_W          = 9,
@@ -79,9 +80,12 @@ module loas_sdram_model #(
     endtask
 
     initial begin
-        now = 0; ready = 1'b0; mode = 7'd0; open = 4'd0; violations = 0; reads = 0; refreshes = 0; free = 0; first_refresh = 0;
-        left = 4'd0; writing = 1'b0; bank = 2'd0; col = {COL_W{1'b0}}; pipe_valid = 4'd0; drive = 1'b0; out = 16'd0; full = 0; dqm_old = 2'b11;
-        for (k = 0; k < MEM_WORDS; k = k + 1) mem[k] = k[15:0] ^ 16'h5aa5;   // anything: so that what was not written is no x
+        now = 0; ready = 1'b0; mode = 7'd0; open = 4'd0; violations = 0; reads = 0; refreshes = 0; free =
+            0; first_refresh = 0;
+        left = 4'd0; writing = 1'b0; bank = 2'd0; col = {COL_W{1'b0}}; pipe_valid = 4'd0; drive = 1'b0; out =
+            16'd0; full = 0; dqm_old = 2'b11;
+        // anything: so that what was not written is no x
+        for (k = 0; k < MEM_WORDS; k = k + 1) mem[k] = k[15:0] ^ 16'h5aa5;
         for (k = 0; k < 4; k = k + 1) begin
             row[k] = {ROW_W{1'b0}}; opened[k] = 0; closed[k] = 0; written[k] = 0; pipe_data[k] = 16'd0;
         end
@@ -120,12 +124,14 @@ module loas_sdram_model #(
                     for (k = 0; k < 4; k = k + 1) if (now - closed[k] < T_RP) violation("tRP before a refresh");
                     refreshes = refreshes + 1; free = now + T_RFC;
                     if (refreshes == 8) first_refresh = now;
-                    if (refreshes > 8 && now - first_refresh > (refreshes - 8) * REFRESH_CYCLES) violation("refreshes too rare");
+                    if (refreshes > 8
+                        && now - first_refresh > (refreshes - 8) * REFRESH_CYCLES) violation("refreshes too rare");
                 end
                 3'b000: begin                                               // mode
                     if (open != 4'd0 || refreshes < 2) violation("mode set too early");
                     mode = a[6:0]; ready = 1'b1; free = now + T_MRD;
-                    if (a[3] || (a[6:4] != 3'd2 && a[6:4] != 3'd3) || a[2:0] > 3'd3) violation("mode that is not modelled");
+                    if (a[3] || (a[6:4] != 3'd2 && a[6:4] != 3'd3)
+                        || a[2:0] > 3'd3) violation("mode that is not modelled");
                 end
                 default: ;
             endcase
@@ -134,7 +140,8 @@ module loas_sdram_model #(
         for (k = 0; k < 3; k = k + 1) pipe_data[k] = pipe_data[k+1];
         pipe_valid = {1'b0, pipe_valid[3:1]};
         if (left != 4'd0) begin
-            full = {row[bank], bank, col};      // here, and no wire: a wire would follow `bank` and `col` only after this process
+            // here, and no wire: a wire would follow `bank` and `col` only after this process
+            full = {row[bank], bank, col};
             if (writing) begin
                 if (!dqm[0]) mem[full[WORD_W-1:0]][7:0]  = dq[7:0];
                 if (!dqm[1]) mem[full[WORD_W-1:0]][15:8] = dq[15:8];
@@ -145,7 +152,8 @@ module loas_sdram_model #(
             end
             left = left - 4'd1;
             // a burst stays in its block of columns
-            col = length == 4'd1 ? col : (col & ~({{(COL_W-4){1'b0}}, length} - 1'b1)) | ((col + 1'b1) & ({{(COL_W-4){1'b0}}, length} - 1'b1));
+            col = length == 4'd1 ? col : (col & ~({{(COL_W-4){1'b0}}, length} - 1'b1))
+                | ((col + 1'b1) & ({{(COL_W-4){1'b0}}, length} - 1'b1));
         end
         out   <= pipe_data[0];
         drive <= pipe_valid[0] && dqm_old == 2'b00;

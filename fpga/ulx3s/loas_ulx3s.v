@@ -7,10 +7,11 @@
 
 // Problem: only what belongs to this board; everything else is in loas_board.
 //
-// Contract: ports have the names of the board's schematic (fpga/ulx3s/ulx3s.lpf says where they are). FT231X: ftdi_txd comes in,
-// ftdi_rxd goes out. btn[1] (FIRE1) is a reset; the others do nothing. led[0]: clock runs (a second on, a second off), led[1]: a host was heard
-// in the last third of a second, led[2]: an answer was sent, led[3]: interrupt (a run is over); the others are dark. wifi_gpio0 is high:
-// low would start the ESP32's loader. Parameters: scripts/fpga.py sets them from spec/configs.toml and fpga/ulx3s/board.toml.
+// Contract: ports have the names of the board's schematic (fpga/ulx3s/ulx3s.lpf says where they are). FT231X: ftdi_txd
+// comes in, ftdi_rxd goes out. btn[1] (FIRE1) is a reset; the others do nothing. led[0]: clock runs (a second on, a
+// second off), led[1]: a host was heard in the last third of a second, led[2]: an answer was sent, led[3]: interrupt (a
+// run is over); the others are dark. wifi_gpio0 is high: low would start the ESP32's loader. Parameters:
+// scripts/fpga.py sets them from spec/configs.toml and fpga/ulx3s/board.toml.
 module loas_ulx3s #(
     parameter integer T            = 4,
     parameter integer NUM_TPPES    = 4,
@@ -68,9 +69,10 @@ module loas_ulx3s #(
     (* keep *) wire clk;          // its name is asked for in board.toml
     wire clk_late, locked;
 
-    loas_ulx3s_pll #(.MHZ(CLK_HZ / 1_000_000)) pll_inst (.clk_25mhz(clk_25mhz), .clk(clk), .clk_late(clk_late), .locked(locked));
+    loas_ulx3s_pll #(.MHZ(CLK_HZ / 1_000_000)) pll_inst (.clk_25mhz(clk_25mhz), .clk(clk), .clk_late(clk_late),
+        .locked(locked));
 
-    // ------------------------------------------------------------------------------- reset: 16 cycles after lock and button
+    // -------------------------------------------------------------------------- reset: 16 cycles after lock and button
     reg       locked_meta_reg, locked_reg;
     reg       button_meta_reg, button_reg;
     reg [3:0] rst_count_reg;
@@ -91,7 +93,7 @@ module loas_ulx3s #(
         rst_reg <= rst_count_reg != 4'd15;
     end
 
-    // --------------------------------------------------------------------------------------------------------------- board
+    // ----------------------------------------------------------------------------------------------------------- board
     wire        irq;
     wire        cke, cs_n, ras_n, cas_n, we_n, dq_oe;
     wire [1:0]  ba, dqm;
@@ -100,11 +102,14 @@ module loas_ulx3s #(
 
     loas_board #(
         .T(T), .NUM_TPPES(NUM_TPPES), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W),
-        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL), .DEEP(DEEP),
+        .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .MEM_W(MEM_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .SEQUENTIAL(SEQUENTIAL),
+        .DEEP(DEEP),
         .FIFO_DEPTH(FIFO_DEPTH), .INDEX_RATE(INDEX_RATE), .CARRY(CARRY), .AXI_W(AXI_W), .LINE_W(LINE_W),
-        .NUM_BANKS(NUM_BANKS), .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS), .OUTSTANDING(OUTSTANDING), .OUT_ENTRIES(OUT_ENTRIES),
+        .NUM_BANKS(NUM_BANKS), .NUM_WAYS(NUM_WAYS), .NUM_SETS(NUM_SETS), .OUTSTANDING(OUTSTANDING),
+        .OUT_ENTRIES(OUT_ENTRIES),
         .NUM_SLOTS(NUM_SLOTS),
-        .RAM_BYTES(RAM_BYTES), .RAM_FILE(RAM_FILE), .SDRAM_EN(SDRAM_EN), .INIT_US(INIT_US), .PIN_STAGES(1), .CLK_HZ(CLK_HZ),
+        .RAM_BYTES(RAM_BYTES), .RAM_FILE(RAM_FILE), .SDRAM_EN(SDRAM_EN), .INIT_US(INIT_US), .PIN_STAGES(1),
+        .CLK_HZ(CLK_HZ),
         .BAUD(BAUD), .BOARD_ID(BOARD_ID), .BITSTREAM_ID(BITSTREAM_ID)
     ) board_inst (
         .clk          (clk),
@@ -125,7 +130,7 @@ module loas_ulx3s #(
         .sdram_dq_in  (dq_in)
     );
 
-    // ------------------------------------------------------------------------- SDRAM: a register in the cell of each pin
+    // ----------------------------------------------------------------------- SDRAM: a register in the cell of each pin
     localparam integer OUTS = 2 + 13 + 2 + 5;
     wire [OUTS-1:0] outs = {ba, a, dqm, cke, cs_n, ras_n, cas_n, we_n};
     wire [OUTS-1:0] pins;
@@ -148,7 +153,7 @@ module loas_ulx3s #(
 
     ODDRX1F clk_inst (.SCLK(clk_late), .RST(1'b0), .D0(1'b1), .D1(1'b0), .Q(sdram_clk));
 
-    // ---------------------------------------------------------------------------------------------------------------- lamps
+    // ----------------------------------------------------------------------------------------------------------- lamps
     reg [SECOND_W:0]   second_reg;
     reg [SECOND_W-2:0] heard_reg, said_reg;    // time since the line was low
     reg                rxd_meta_reg, rxd_reg;

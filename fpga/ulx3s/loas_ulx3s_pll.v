@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Clocks of the ULX3S: a multiple of 5 MHz from the board's 25 MHz, and the same a quarter of a period later for the SDRAM.
+// Clocks of the ULX3S: a multiple of 5 MHz from the board's 25 MHz, and the same a quarter of a period later for the
+// SDRAM.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: `locked` rises when both run. The oscillator inside runs at MHZ * DIVIDER (400 to 800 are legal; here near 600); a phase is
-// counted in its periods, so DIVIDER is a multiple of 4 and a quarter of an output period DIVIDER / 4 of them.
+// Contract: `locked` rises when both run. The oscillator inside runs at MHZ * DIVIDER (400 to 800 are legal; here near
+// 600); a phase is counted in its periods, so DIVIDER is a multiple of 4 and a quarter of an output period DIVIDER / 4
+// of them.
 module loas_ulx3s_pll #(
     parameter integer MHZ = 50      // a multiple of 5, 20 to 100
 ) (
@@ -34,7 +36,8 @@ module loas_ulx3s_pll #(
         .CLKOS_ENABLE("ENABLED"), .CLKOS_DIV(DIVIDER), .CLKOS_CPHASE(PHASE + DIVIDER / 4), .CLKOS_FPHASE(0)
     ) pll_inst (
         .RST(1'b0), .STDBY(1'b0), .CLKI(clk_25mhz), .CLKOP(clk), .CLKOS(clk_late), .CLKFB(clk), .LOCK(locked),
-        .PHASESEL0(1'b0), .PHASESEL1(1'b0), .PHASEDIR(1'b1), .PHASESTEP(1'b1), .PHASELOADREG(1'b1), .PLLWAKESYNC(1'b0), .ENCLKOP(1'b0)
+        .PHASESEL0(1'b0), .PHASESEL1(1'b0), .PHASEDIR(1'b1), .PHASESTEP(1'b1), .PHASELOADREG(1'b1), .PLLWAKESYNC(1'b0),
+        .ENCLKOP(1'b0)
     );
 
 endmodule

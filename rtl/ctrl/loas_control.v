@@ -7,17 +7,17 @@
 
 `include "loas_defs.vh"
 
-// Contract: `start` (pulse) runs the image at image_base: the header and then each layer's descriptor, and the walk record of a
-// convolution and of its branch, are read through a cache port and checked word by word, one a cycle; the lowest bad word counts, a wrong
-// checksum before all. A fully connected layer is a convolution of one pixel over maps of one pixel. Then
-// `layer_start` pulses with all cfg_* stable until the next layer. The layer is over when scheduler and compressor are
-// done and the writes are answered; its counters are written to perf_ptr through the write master and the next begins
-// with an invalidated cache. A start while busy is ignored.
+// Contract: `start` (pulse) runs the image at image_base: the header and then each layer's descriptor, and the walk
+// record of a convolution and of its branch, are read through a cache port and checked word by word, one a cycle; the
+// lowest bad word counts, a wrong checksum before all. A fully connected layer is a convolution of one pixel over maps
+// of one pixel. Then `layer_start` pulses with all cfg_* stable until the next layer. The layer is over when scheduler
+// and compressor are done and the writes are answered; its counters are written to perf_ptr through the write master
+// and the next begins with an invalidated cache. A start while busy is ignored.
 //
 // Errors: the first one of a run is kept (of several in one cycle: bus, window, scheduler, fibers, in this order). It
-// ends the run at once (busy falls, error rises, set_error pulses), as does soft_reset (without error). Then core_rst and
-// flush are held until both masters are idle (`draining`); a start meanwhile waits. The watchdog counts cycles without
-// bus progress while an access is outstanding or a start waits, and ends the run as an error.
+// ends the run at once (busy falls, error rises, set_error pulses), as does soft_reset (without error). Then core_rst
+// and flush are held until both masters are idle (`draining`); a start meanwhile waits. The watchdog counts cycles
+// without bus progress while an access is outstanding or a start waits, and ends the run as an error.
 module loas_control #(
     parameter integer NUM_TPPES   = 16,
     parameter integer T           = 4,
@@ -141,8 +141,10 @@ module loas_control #(
     localparam [31:0]  CHUNKS     = REC_CHUNKS;
     localparam [31:0]  LAST_READ  = READS - 1;
 
-    // Cycles that a state lasts at least, because what it waits for shows late. Each is named after the longest path with DEEP.
-    localparam [4:0] WAIT_FETCH = 5'd8;   // a line asked for ahead: reader, shared port, cache port, look-up, fill, read master's idle
+    // Cycles that a state lasts at least, because what it waits for shows late. Each is named after the longest path
+    // with DEEP.
+    // a line asked for ahead: reader, shared port, cache port, look-up, fill, read master's idle
+    localparam [4:0] WAIT_FETCH = 5'd8;
     localparam [4:0] WAIT_RESET = 5'd4;   // core_rst and flush to the masters' idle
     localparam [4:0] WAIT_START = 5'd4;   // layer_start to done of scheduler and compressor, which are high before it
     localparam [4:0] WAIT_EVENT = 5'd3;   // the last event of a TPPE to its counter
@@ -267,7 +269,8 @@ module loas_control #(
             S_RSP:     if (rsp_valid) state_next = {27'd0, read_reg} == LAST_READ ? S_CHECK : S_REQ;
             // sixteen words, one a cycle
             S_CHECK:   if (word_reg == 4'd15) state_next = S_JUDGE;
-            // a bad record fails here; a good header is followed by the first descriptor, a convolution's by its walk records
+            // a bad record fails here; a good header is followed by the first descriptor, a convolution's by its walk
+            // records
             S_JUDGE:   state_next = begun_reg & ((walk_reg & (second_reg | ~branches)) | ~conv) ? S_SIZE : S_REQ;
             // one cycle for the products slots * entries and kernel heights * widths
             S_SIZE:    state_next = S_FIT;

@@ -9,12 +9,13 @@
 
 // Problem: the part of the machine that knows images, layers and tasks, and holds no spikes or weights.
 //
-// Contract: the host's registers are at s_axil_* (loas_axil_regs). A run goes layer by layer (loas_control): layer_start pulses with cfg_lane
-// and cfg_output, which are stable until the next layer. Tasks go out at task_* (loas_scheduler). The layer is over when the scheduler is
-// done, output_done and output_idle are high and the write master is idle.
-// One cache port for control and scheduler, which are never active together; with DEEP a skid buffer before it. core_rst resets
-// everything but this unit's registers and control and the AXI masters, also after an error; with DEEP core_rst and invalidate come a cycle
-// late, since they go everywhere and what could meet them comes later still. Bundles are in loas_bundles.vh.
+// Contract: the host's registers are at s_axil_* (loas_axil_regs). A run goes layer by layer (loas_control):
+// layer_start pulses with cfg_lane and cfg_output, which are stable until the next layer. Tasks go out at task_*
+// (loas_scheduler). The layer is over when the scheduler is done, output_done and output_idle are high and the write
+// master is idle. One cache port for control and scheduler, which are never active together; with DEEP a skid buffer
+// before it. core_rst resets everything but this unit's registers and control and the AXI masters, also after an error;
+// with DEEP core_rst and invalidate come a cycle late, since they go everywhere and what could meet them comes later
+// still. Bundles are in loas_bundles.vh.
 //
 //   s_axil -> registers <-> control -> scheduler -> task
 //                 ^            |
@@ -120,10 +121,11 @@ module loas_ctrl #(
     localparam integer SLOT_W   = $clog2(NUM_SLOTS);
     localparam integer ADDR_W   = $clog2(OUT_ENTRIES);
 
-    // ----------------------------------------------------------------------------------------------------------- bundles
+    // --------------------------------------------------------------------------------------------------------- bundles
     wire [CHUNKS_W-1:0] cfg_chunks;
     wire [511:0]        cfg_walk, cfg_branch;
-    wire [31:0]         cfg_state, cfg_state_stride, cfg_block_table, cfg_b_base, cfg_b_end, cfg_out_base, cfg_out_stride;
+    wire [31:0]         cfg_state, cfg_state_stride, cfg_block_table, cfg_b_base, cfg_b_end;
+    wire [31:0]         cfg_out_base, cfg_out_stride;
     wire [23:0]         cfg_m;
     wire [16:0]         cfg_n, cfg_entries;
     wire [10:0]         cfg_block_cols;
@@ -163,7 +165,7 @@ module loas_ctrl #(
         end
     endgenerate
 
-    // ---------------------------------------------------------------------------------------------- registers and control
+    // ------------------------------------------------------------------------------------------- registers and control
     wire          start, soft_reset, busy, done, error, draining, set_done, set_error;
     wire [31:0]   reg_image_base, reg_image_size, watchdog, err_addr;
     wire [3:0]    err_code;
@@ -341,7 +343,7 @@ module loas_ctrl #(
         end
     endgenerate
 
-    // --------------------------------------------------------------------------------------------- scheduler and counters
+    // ------------------------------------------------------------------------------------------ scheduler and counters
     loas_scheduler #(
         .NUM_TPPES(NUM_TPPES),
         .CHUNK_W(CHUNK_W),
@@ -427,7 +429,7 @@ module loas_ctrl #(
         .counters         (counters)
     );
 
-    // --------------------------------------------------------------------------------------------------- the cache port
+    // -------------------------------------------------------------------------------------------------- the cache port
     assign rd_keep = 1'b0;
 
     loas_cut #(.W(33), .CUT(DEEP)) shared_cut_inst (

@@ -11,9 +11,9 @@
 //
 // Contract: `step` is high with each of the sixteen words of a record in order, `index` 0 to 15: of a descriptor, with
 // walk of a walk record, with second of that of the branch. Then size_step and fit_step are high for a cycle each, one
-// after the other. fit_bad is right in the cycle of fit_step: the slots do not fit the output buffer. shape_bad is right
-// two cycles after fit_step: the windows do not make K. It comes so late because a long sum would stand in front of
-// everything that an error decides. cfg_* hold until the next record.
+// after the other. fit_bad is right in the cycle of fit_step: the slots do not fit the output buffer. shape_bad is
+// right two cycles after fit_step: the windows do not make K. It comes so late because a long sum would stand in front
+// of everything that an error decides. cfg_* hold until the next record.
 // Edges: a fully connected layer has no walk record; it is a convolution of one pixel over maps of one pixel.
 module loas_layer_regs #(
     parameter integer T           = 4,
@@ -81,7 +81,8 @@ module loas_layer_regs #(
     reg [23:0] m_reg;
     reg [16:0] k_reg;
     reg [16:0] n_reg;
-    reg [31:0] a_base_reg, a_stride_reg, membranes_reg, table_reg, b_base_reg, b_end_reg, out_base_reg, out_stride_reg, perf_reg;
+    reg [31:0] a_base_reg, a_stride_reg, membranes_reg, table_reg, b_base_reg, b_end_reg;
+    reg [31:0] out_base_reg, out_stride_reg, perf_reg;
     reg [8:0]  leak_reg;
     reg [4:0]  steps_reg;
     reg [10:0] cols_reg;
@@ -178,8 +179,10 @@ module loas_layer_regs #(
         end
         if (size_step) begin
             need_reg <= {23'd0, tile_reg, 1'b0} * {15'd0, entries_reg};
-            taps_reg  <= {8'd0, window_reg[32*`LOAS_WALK_KERNEL +: 8]} * {8'd0, window_reg[32*`LOAS_WALK_KERNEL + 8 +: 8]};
-            taps2_reg <= {8'd0, branch_reg[32*`LOAS_WALK_KERNEL +: 8]} * {8'd0, branch_reg[32*`LOAS_WALK_KERNEL + 8 +: 8]};
+            taps_reg  <=
+                {8'd0, window_reg[32*`LOAS_WALK_KERNEL +: 8]} * {8'd0, window_reg[32*`LOAS_WALK_KERNEL + 8 +: 8]};
+            taps2_reg <=
+                {8'd0, branch_reg[32*`LOAS_WALK_KERNEL +: 8]} * {8'd0, branch_reg[32*`LOAS_WALK_KERNEL + 8 +: 8]};
         end
         if (fit_step) begin
             bits_reg  <= {16'd0, taps_reg} * {16'd0, window_reg[32*`LOAS_WALK_PAD + 16 +: 16]};

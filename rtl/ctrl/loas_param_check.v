@@ -43,7 +43,8 @@ module loas_param_check #(
         if (CHUNK_W < 32 || CHUNK_W > 512 || (CHUNK_W & (CHUNK_W - 1)) != 0) begin : gen_chunk_w
             loas_rule_CHUNK_W_must_be_a_power_of_two_32_to_512 rule_inst ();
         end
-        if ((WINDOW != 1 && WINDOW != 2 && WINDOW != 4) || WINDOW * CHUNK_W > 512 || K_MAX % (WINDOW * CHUNK_W) != 0) begin : gen_window
+        if ((WINDOW != 1 && WINDOW != 2 && WINDOW != 4) || WINDOW * CHUNK_W > 512
+            || K_MAX % (WINDOW * CHUNK_W) != 0) begin : gen_window
             loas_rule_WINDOW_must_be_1_2_or_4_with_CHUNK_W_at_most_512_and_a_divisor_of_K_MAX rule_inst ();
         end
         if (SLICE_W < 4 || SLICE_W > 64 || SLICE_W > CHUNK_W || (SLICE_W & (SLICE_W - 1)) != 0) begin : gen_slice_w
@@ -58,7 +59,8 @@ module loas_param_check #(
         if (MEM_W <= ACC_W || MEM_W > 32) begin : gen_mem_w
             loas_rule_MEM_W_must_be_above_ACC_W_and_at_most_32 rule_inst ();
         end
-        if (K_MAX < CHUNK_W || K_MAX > 65536 || (CHUNK_W > 0 && K_MAX % (CHUNK_W > 0 ? CHUNK_W : 1) != 0)) begin : gen_k_max
+        if (K_MAX < CHUNK_W || K_MAX > 65536
+            || (CHUNK_W > 0 && K_MAX % (CHUNK_W > 0 ? CHUNK_W : 1) != 0)) begin : gen_k_max
             loas_rule_K_MAX_must_be_a_multiple_of_CHUNK_W_at_most_65536 rule_inst ();
         end
         if (LAGGY != 0 && LAGGY != 1) begin : gen_laggy
@@ -83,7 +85,8 @@ module loas_param_check #(
         if (AXI_W < 32 || AXI_W > 1024 || (AXI_W & (AXI_W - 1)) != 0) begin : gen_axi_w
             loas_rule_AXI_W_must_be_a_power_of_two_32_to_1024 rule_inst ();
         end
-        if (LINE_W < 128 || LINE_W > 2048 || LINE_W < CHUNK_W || LINE_W < AXI_W || (LINE_W & (LINE_W - 1)) != 0) begin : gen_line_w
+        if (LINE_W < 128 || LINE_W > 2048 || LINE_W < CHUNK_W || LINE_W < AXI_W
+            || (LINE_W & (LINE_W - 1)) != 0) begin : gen_line_w
             loas_rule_LINE_W_must_be_a_power_of_two_128_to_2048_at_least_CHUNK_W_and_AXI_W rule_inst ();
         end
         if (NUM_BANKS < 1 || NUM_BANKS > 64 || (NUM_BANKS & (NUM_BANKS - 1)) != 0) begin : gen_num_banks
@@ -98,7 +101,8 @@ module loas_param_check #(
         if (OUTSTANDING < 2 || OUTSTANDING > 64 || (OUTSTANDING & (OUTSTANDING - 1)) != 0) begin : gen_outstanding
             loas_rule_OUTSTANDING_must_be_a_power_of_two_2_to_64 rule_inst ();
         end
-        if (OUT_ENTRIES * SLICE_W < 2 * K_MAX || OUT_ENTRIES > 65536 || (OUT_ENTRIES & (OUT_ENTRIES - 1)) != 0) begin : gen_out_entries
+        if (OUT_ENTRIES * SLICE_W < 2 * K_MAX || OUT_ENTRIES > 65536
+            || (OUT_ENTRIES & (OUT_ENTRIES - 1)) != 0) begin : gen_out_entries
             loas_rule_OUT_ENTRIES_must_be_a_power_of_two_for_two_rows_of_K_MAX_at_most_65536 rule_inst ();
         end
         if (NUM_SLOTS < 2 || NUM_SLOTS > 128 || (NUM_SLOTS & (NUM_SLOTS - 1)) != 0) begin : gen_num_slots

@@ -7,10 +7,10 @@
 
 `include "loas_defs.vh"
 
-// Contract: `clear` zeroes all counters; in every cycle with `run` high the events of that cycle are counted. Events are
-// added up in one cycle and accumulated in the next, so the counters are final two (DEEP: three) cycles after `run` falls. Every TPPE
-// raises exactly one of its eight kinds a cycle, hence matches + empty_chunks + stall_* + idle = cycles * NUM_TPPES.
-// 64 bits do not wrap: at 4095 events a cycle and 800 MHz they last 178 years.
+// Contract: `clear` zeroes all counters; in every cycle with `run` high the events of that cycle are counted. Events
+// are added up in one cycle and accumulated in the next, so the counters are final two (DEEP: three) cycles after `run`
+// falls. Every TPPE raises exactly one of its eight kinds a cycle, hence matches + empty_chunks + stall_* + idle =
+// cycles * NUM_TPPES. 64 bits do not wrap: at 4095 events a cycle and 800 MHz they last 178 years.
 module loas_perf #(
     parameter integer NUM_TPPES = 16,
     parameter integer CACHE_W   = 5,   // width of the cache's event counts
@@ -52,7 +52,8 @@ module loas_perf #(
     wire [16*INC_W-1:0]    inc;
     wire [EVENTS_W-1:0]    events = {
         ev_row, ev_bytes_written, ev_bytes_read, ev_fetches, ev_misses, ev_hits,
-        ev_correction, ev_idle, ev_stall_out, ev_stall_laggy, ev_stall_weight, ev_stall_b, ev_stall_a, ev_empty, ev_match
+        ev_correction, ev_idle, ev_stall_out, ev_stall_laggy,
+        ev_stall_weight, ev_stall_b, ev_stall_a, ev_empty, ev_match
     };
     wire                   now;      // events are of a cycle with run
     wire                   row;

@@ -7,13 +7,14 @@
 
 `include "loas_defs.vh"
 
-// Problem: a damaged image must end in an error that names the word, never in a machine that hangs or writes where it should not.
+// Problem: a damaged image must end in an error that names the word, never in a machine that hangs or writes where it
+// should not.
 //
-// Contract: `clear` forgets the record before. Then `step` is high with each of the sixteen words in order: `index` 0 to 15. A cycle after
-// the last one `bad` tells that a word was illegal, bad_index is the lowest such, and sum_bad that the words do not add up to zero, as those
-// of descriptors and walk records must. header, walk and second say which kind of record it is: header, or walk record (second: that of the
-// branch), or neither: descriptor. What words are checked against are earlier words of the same record or of the layer's descriptor, which
-// loas_layer_regs keeps.
+// Contract: `clear` forgets the record before. Then `step` is high with each of the sixteen words in order: `index` 0
+// to 15. A cycle after the last one `bad` tells that a word was illegal, bad_index is the lowest such, and sum_bad that
+// the words do not add up to zero, as those of descriptors and walk records must. header, walk and second say which
+// kind of record it is: header, or walk record (second: that of the branch), or neither: descriptor. What words are
+// checked against are earlier words of the same record or of the layer's descriptor, which loas_layer_regs keeps.
 // Edges: words of which the check needs what follows (sizes of buffers and windows) are checked by loas_layer_regs.
 module loas_record_check #(
     parameter integer T          = 4,
@@ -100,7 +101,8 @@ module loas_record_check #(
                 `LOAS_WALK_START:       word_bad = line_off;
                 `LOAS_WALK_PITCH:       word_bad = not_line;
                 `LOAS_WALK_POOL:        word_bad = (word[7:0] == 8'd0) | (word[15:8] == 8'd0) | (|word[31:16])
-                                                 | ((word != 32'h0101) & (second | readout | ({21'd0, block_cols} > COLS_MAX)));
+                                                 | ((word != 32'h0101)
+                                                    & (second | readout | ({21'd0, block_cols} > COLS_MAX)));
                 `LOAS_WALK_BRANCH:      word_bad = word[31] | (|word[5:0]) | ((word != 32'd0) & (second | pools));
                 `LOAS_WALK_STATE_STEP:  word_bad = not_line | ((word != 32'd0) & second);
                 `LOAS_WALK_CHECKSUM:    word_bad = 1'b0;
@@ -108,10 +110,13 @@ module loas_record_check #(
             endcase
         end else begin
             case (index)
-                `LOAS_DESC_CONTROL:     word_bad = ((word[7:0] != 8'd1) & (word[7:0] != 8'd2)) | word[15] | (word[31:16] != 16'h10A5)
+                `LOAS_DESC_CONTROL:     word_bad = ((word[7:0] != 8'd1) & (word[7:0] != 8'd2)) | word[15]
+                                                 | (word[31:16] != 16'h10A5)
                                                  | ((INDEX_RATE == 0) & word[`LOAS_CTL_INDEX_LSB])
-                                                 | ((CARRY == 0) & (word[`LOAS_CTL_CARRY_IN_LSB] | word[`LOAS_CTL_CARRY_OUT_LSB]));
-                `LOAS_DESC_ROWS:        word_bad = (word[23:0] == 24'd0) | (word[31:24] == 8'd0) | ({24'd0, word[31:24]} > HALF_SLOTS);
+                                                 | ((CARRY == 0) & (word[`LOAS_CTL_CARRY_IN_LSB]
+                                                                    | word[`LOAS_CTL_CARRY_OUT_LSB]));
+                `LOAS_DESC_ROWS:        word_bad = (word[23:0] == 24'd0) | (word[31:24] == 8'd0)
+                                                 | ({24'd0, word[31:24]} > HALF_SLOTS);
                 `LOAS_DESC_K:           word_bad = (word == 32'd0) | (word > K_LIMIT);
                 `LOAS_DESC_N:           word_bad = (word == 32'd0) | (word > K_LIMIT) | (readout & (word > HALF_OUT));
                 `LOAS_DESC_A_BASE:      word_bad = not_line;
@@ -124,7 +129,8 @@ module loas_record_check #(
                 `LOAS_DESC_NEURON:      word_bad = (|word[15:14]) | (word[8:0] > 9'd256) | (word[31:16] == 16'd0)
                                                  | (word[31:16] > 16'd1024) | (|word[16 +: SLICE_L])
                                                  | (word[13:9] == 5'd0) | ({27'd0, word[13:9]} > STEPS_MAX)
-                                                 | (carries & ((|word[16 +: STATE_L]) | ({16'd0, word[31:16]} > COLS_MAX)));
+                                                 | (carries & ((|word[16 +: STATE_L])
+                                                               | ({16'd0, word[31:16]} > COLS_MAX)));
                 `LOAS_DESC_STATE:       word_bad = not_line | (~carries & (word != 32'd0));
                 `LOAS_DESC_PERF_PTR:    word_bad = not_line;
                 `LOAS_DESC_WALK:        word_bad = conv ? word[31] | (|word[5:0]) : word != 32'd0;

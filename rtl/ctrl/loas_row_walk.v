@@ -5,10 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: `start` goes to the first pixel of the first map; `step` to the next pixel, along x, then y, then to the next map;
-// `mark` (with start or step) remembers the place that is gone to, `back` returns to it. One of start, step, back in a cycle,
-// step and back only while `ready`. cfg_* are stable from the cycle of `start` on. addr, y, x (while ready): first pixel of the window, outside of the map where there is padding.
-// With pooling a step goes to the next output row's first pixel: it passes over the others, a cycle each, not ready meanwhile.
+// Contract: `start` goes to the first pixel of the first map; `step` to the next pixel, along x, then y, then to the
+// next map; `mark` (with start or step) remembers the place that is gone to, `back` returns to it. One of start, step,
+// back in a cycle, step and back only while `ready`. cfg_* are stable from the cycle of `start` on. addr, y, x (while
+// ready): first pixel of the window, outside of the map where there is padding. With pooling a step goes to the next
+// output row's first pixel: it passes over the others, a cycle each, not ready meanwhile.
 // No multiplier: all products come ready. A fully connected layer has maps of one pixel, cfg_image_bytes apart.
 module loas_row_walk (
     input  wire        clk,
@@ -44,7 +45,8 @@ module loas_row_walk (
     reg [7:0]   py_reg, px_reg;                // place in the pooling window
     reg [W-1:0] mark_reg;
     reg         mark_due_reg;                  // the place to remember is being walked to
-    reg [15:0]  last_y_reg, last_x_reg;        // of a map: cfg_* of the cycle before, so that no adder is in front of a comparison
+    // of a map: cfg_* of the cycle before, so that no adder is in front of a comparison
+    reg [15:0]  last_y_reg, last_x_reg;
     reg [7:0]   last_py_reg, last_px_reg;      // of a pooling window
 
     wire [17:0] first_y = -{10'd0, cfg_pad_top};
@@ -59,10 +61,11 @@ module loas_row_walk (
     wire [W-1:0] here  = {addr_reg, line_reg, map_reg, oy_reg, ox_reg, y_reg, x_reg, py_reg, px_reg};
     wire [W-1:0] first = {cfg_start, cfg_start, cfg_start, 16'd0, 16'd0, first_y, first_x, 8'd0, 8'd0};
     wire [W-1:0] next  = map_end  ? {next_map, next_map, next_map, 16'd0, 16'd0, first_y, first_x, 8'd0, 8'd0}
-                       : line_end ? {next_line, next_line, map_reg, oy_reg + 16'd1, 16'd0, y_reg + {10'd0, cfg_stride_y}, first_x,
-                                     next_py, 8'd0}
-                       : {addr_reg + cfg_step_x, line_reg, map_reg, oy_reg, ox_reg + 16'd1, y_reg, x_reg + {10'd0, cfg_stride_x},
-                          py_reg, next_px};
+                       : line_end
+                           ? {next_line, next_line, map_reg, oy_reg + 16'd1, 16'd0, y_reg + {10'd0, cfg_stride_y},
+                                     first_x, next_py, 8'd0}
+                       : {addr_reg + cfg_step_x, line_reg, map_reg, oy_reg, ox_reg + 16'd1, y_reg,
+                          x_reg + {10'd0, cfg_stride_x}, py_reg, next_px};
     wire [W-1:0] place = start ? first : back ? (mark_due_reg ? here : mark_reg) : next;
 
     assign ready = py_reg == 8'd0 && px_reg == 8'd0;

@@ -7,12 +7,12 @@
 
 `include "loas_defs.vh"
 
-// Contract: while `running` any error raises `fail` in the same cycle; of several in one cycle the first of this list counts: watchdog, bus
-// read, bus write, memory window, scheduler, fibers (the lowest TPPE's), then what control found in records. `clear` takes back the kept
-// error; `mute` (soft reset) does so too, and no error counts in that cycle. Otherwise code, addr and layer of a failure are kept, and
-// set_error pulses with them.
-// The watchdog counts cycles without `progress` while an access is outstanding or a start is pending, from the last `restart` on. It barks
-// (`dog`) after `watchdog` of them; 0 switches it off. It counts while running and while a start is pending.
+// Contract: while `running` any error raises `fail` in the same cycle; of several in one cycle the first of this list
+// counts: watchdog, bus read, bus write, memory window, scheduler, fibers (the lowest TPPE's), then what control found
+// in records. `clear` takes back the kept error; `mute` (soft reset) does so too, and no error counts in that cycle.
+// Otherwise code, addr and layer of a failure are kept, and set_error pulses with them. The watchdog counts cycles
+// without `progress` while an access is outstanding or a start is pending, from the last `restart` on. It barks (`dog`)
+// after `watchdog` of them; 0 switches it off. It counts while running and while a start is pending.
 module loas_run_errors #(
     parameter integer NUM_TPPES = 16
 ) (
@@ -98,7 +98,7 @@ module loas_run_errors #(
         if (rst) idle_reg <= 32'd0;
     end
 
-    // -------------------------------------------------------------------------------------------------- which one counts
+    // ------------------------------------------------------------------------------------------------ which one counts
     wire header_image = (bad_index < `LOAS_HDR_CONFIG0) | (bad_index > `LOAS_HDR_CONFIG3);
 
     reg        any;

@@ -12,16 +12,17 @@
 //
 // Contract: `layer_start` (pulse, cfg_* stable from then on) starts the walk
 //     for each tile of cfg_tile_rows rows: for each block: for each row of the tile: one task,
-// and `done` is high from the acceptance of the last task to the next start. Up to one task a cycle; tasks go round robin
-// to TPPEs whose task_ready is high. Row r of the layer uses slot r mod (2 cfg_tile_rows) of the output buffer: its first
-// task waits until the slot is free, alloc_* pulses before that task is offered, slot_free_* gives it back.
-// A row is an output pixel, or with pooling the pixels of a pooling window: the task says where its (first) window begins, in the
-// map and in that of the branch (loas_row_walk), and where the membranes of its columns are. Addresses are modulo 2^32; what is read
-// beyond the window of memory is found there.
+// and `done` is high from the acceptance of the last task to the next start. Up to one task a cycle; tasks go round
+// robin to TPPEs whose task_ready is high. Row r of the layer uses slot r mod (2 cfg_tile_rows) of the output buffer:
+// its first task waits until the slot is free, alloc_* pulses before that task is offered, slot_free_* gives it back. A
+// row is an output pixel, or with pooling the pixels of a pooling window: the task says where its (first) window
+// begins, in the map and in that of the branch (loas_row_walk), and where the membranes of its columns are. Addresses
+// are modulo 2^32; what is read beyond the window of memory is found there.
 //
-// The block table is read ahead of the walk through the cache port (a line buffer and a FIFO of four entries), and lines
-// of the weight blocks are fetched ahead: from b_base on, anew for each tile, at most half the cache beyond the beginning of the block
-// being handed out; what the walk has left behind is not fetched any more, but for a line at most. Reads of the table go first.
+// The block table is read ahead of the walk through the cache port (a line buffer and a FIFO of four entries), and
+// lines of the weight blocks are fetched ahead: from b_base on, anew for each tile, at most half the cache beyond the
+// beginning of the block being handed out; what the walk has left behind is not fetched any more, but for a line at
+// most. Reads of the table go first.
 //
 // Edges: an entry that cannot be right raises `err` (a level, the walk stops before that block) with the address of the
 // block's records: bit 31 or alignment of a pointer, order b_base <= params, params + records <= masks <= weights,
@@ -35,7 +36,8 @@ module loas_scheduler #(
     parameter integer CACHE_LINES = 2048,
     parameter integer OUT_ENTRIES = 2048,
     parameter integer NUM_SLOTS   = 64,     // one flip-flop each
-    parameter integer DEEP        = 0       // 1: an entry of the block table is judged a cycle later, for the slow wires of an FPGA
+    // 1: an entry of the block table is judged a cycle later, for the slow wires of an FPGA
+    parameter integer DEEP        = 0
 ) (
     input  wire                           clk,
     input  wire                           rst,
@@ -501,7 +503,8 @@ module loas_scheduler #(
     assign rd_fetch     = req_fetch_reg;
     assign done         = ~active_reg & (sel_reg == {NUM_TPPES{1'b0}}) & ~req_valid_reg;
 
-    wire unused_ok = &{1'b0, cfg_walk, cfg_branch, walk2_ready, block_level, cfg_entries, block_step, entry_addr_reg[3:0]};
+    wire unused_ok =
+        &{1'b0, cfg_walk, cfg_branch, walk2_ready, block_level, cfg_entries, block_step, entry_addr_reg[3:0]};
 
 endmodule
 

@@ -5,19 +5,20 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: many cache lines must be on their way at once, whatever the memory's latency, and the machine may be reset in
-// the middle while AXI must still see every promise kept.
+// Problem: many cache lines must be on their way at once, whatever the memory's latency, and the machine may be reset
+// in the middle while AXI must still see every promise kept.
 //
-// Contract: a fill request (relative line address) becomes one INCR burst of LINE_W / AXI_W beats at image_base + address.
-// Lines are aligned and at most 256 bytes, so no burst crosses 4 KB. Up to OUTSTANDING lines are in flight with one ID, so
-// answers come in order; fill_rsp_valid delivers each line one cycle after its last beat and must always be taken.
+// Contract: a fill request (relative line address) becomes one INCR burst of LINE_W / AXI_W beats at image_base +
+// address. Lines are aligned and at most 256 bytes, so no burst crosses 4 KB. Up to OUTSTANDING lines are in flight
+// with one ID, so answers come in order; fill_rsp_valid delivers each line one cycle after its last beat and must
+// always be taken.
 // Throughput: one beat a cycle, and one request a cycle. fill_ready follows arready in the same cycle.
 //
-// Edges: an answer other than OKAY, or a wrong RLAST, pulses err_valid once for the line (together with its delivery) and
-// takes no new request until `flush`. `flush` takes no new request, leaves an arvalid that is up until it is taken, and
-// swallows everything outstanding without data and without error; requests are taken again when flush has fallen and
-// the last old line has arrived. Only the hard reset `rst` resets this block.
-// progress and ev_bytes tell of the handshakes of the cycle before.
+// Edges: an answer other than OKAY, or a wrong RLAST, pulses err_valid once for the line (together with its delivery)
+// and takes no new request until `flush`. `flush` takes no new request, leaves an arvalid that is up until it is taken,
+// and swallows everything outstanding without data and without error; requests are taken again when flush has fallen
+// and the last old line has arrived. Only the hard reset `rst` resets this block. progress and ev_bytes tell of the
+// handshakes of the cycle before.
 module loas_axi_read #(
     parameter integer AXI_W       = 1024,  // data bits of the memory port
     parameter integer LINE_W      = 1024,  // bits of a line: one register of this width

@@ -5,22 +5,22 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: rows of any length must leave as few and as long bursts as AXI allows, and a run may be aborted in the middle of
-// a burst without breaking AXI and without writing anything more.
+// Problem: rows of any length must leave as few and as long bursts as AXI allows, and a run may be aborted in the
+// middle of a burst without breaking AXI and without writing anything more.
 //
 // Contract: a command (relative, line aligned address and a number of CHUNK_W-bit chunks) is cut at every multiple of
 // min(4 KB, 256 beats), so no burst crosses 4 KB or is longer than 256 beats. Up to four bursts wait for their answer.
 // The chunks of the commands follow in order on wr_*, earlier or later than their command; a beat that is only partly
 // filled at the end of a command carries WSTRB for its chunks only. Throughput: one beat a cycle across bursts and
-// commands (AXI_W <= CHUNK_W), or one chunk a cycle; a command every two cycles. idle falls the cycle after a command was
-// taken and rises when its last answer has come. WVALID may precede the acceptance of its AW, as AXI permits.
+// commands (AXI_W <= CHUNK_W), or one chunk a cycle; a command every two cycles. idle falls the cycle after a command
+// was taken and rises when its last answer has come. WVALID may precede the acceptance of its AW, as AXI permits.
 //
 // Edges: a command that would leave the window (address + bytes > image_size) pulses err_pointer and nothing of it is
 // written; an answer other than OKAY pulses err_valid once for the burst. After either no burst begins until `flush`.
 // `flush` forgets commands and chunks, leaves an awvalid or wvalid that is up until it is taken, sends every other beat
-// still owed with WSTRB = 0 and swallows all answers without errors; commands are taken again when flush has fallen and the last
-// answer has come. Only the hard reset `rst` resets this block.
-// progress and ev_bytes tell of the handshakes of the cycle before.
+// still owed with WSTRB = 0 and swallows all answers without errors; commands are taken again when flush has fallen and
+// the last answer has come. Only the hard reset `rst` resets this block. progress and ev_bytes tell of the handshakes
+// of the cycle before.
 module loas_axi_write #(
     parameter integer AXI_W   = 1024,  // data bits of the memory port: two registers of this width
     parameter integer CHUNK_W = 128    // bits of a chunk

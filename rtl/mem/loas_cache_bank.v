@@ -13,12 +13,12 @@
 //   res_outside  the line is not wholly inside the image (num_lines); never looked up again.
 // A look-up given in a cycle with `hold` would read the tags while they change: the caller must not give one.
 // A way that is being filled is never given up, nor one that a port holds a claim on (it waits for this very line).
-// Replacement: an unused way, else the oldest of four ages. Kept lines (fibers of A) are 0; lines fetched ahead are 1 until
-// they are read, then 2, as are those brought by a read: of a stream, what was used goes before what is to come. A victim
-// younger than 3 makes the rest of its set older, but lines of age 0 or 1 only every third time (counted for each set), so
-// that kept lines outlive a long scan and dead ones still leave.
-// With DEEP a miss is answered res_no_room, and what it needs is found and done in the cycle behind; then res_alloc is high, and the
-// look-up that is tried again finds the line on its way. Ages are updated in that cycle too, from what they were in the compare cycle.
+// Replacement: an unused way, else the oldest of four ages. Kept lines (fibers of A) are 0; lines fetched ahead are 1
+// until they are read, then 2, as are those brought by a read: of a stream, what was used goes before what is to come.
+// A victim younger than 3 makes the rest of its set older, but lines of age 0 or 1 only every third time (counted for
+// each set), so that kept lines outlive a long scan and dead ones still leave. With DEEP a miss is answered
+// res_no_room, and what it needs is found and done in the cycle behind; then res_alloc is high, and the look-up that is
+// tried again finds the line on its way. Ages are updated in that cycle too, from what they were in the compare cycle.
 // One miss at a time: `hold` is high with it.
 // Edges: NUM_WAYS = 1 is a direct mapped bank. rst or invalidate drop all lines in one cycle (states are flip-flops);
 // after invalidate, fills on their way are marked by fill_drop and leave their line unused.
@@ -29,7 +29,8 @@ module loas_cache_bank #(
     parameter integer BANK_B    = 4,     // low line address bits that choose the bank
     parameter integer NUM_WAYS  = 16,    // tags compared at once; 2 flip-flops a line
     parameter integer NUM_SETS  = 8,
-    parameter integer DEEP      = 0      // 1: a cycle between the tags and what becomes of a miss, for the slow wires of an FPGA
+    // 1: a cycle between the tags and what becomes of a miss, for the slow wires of an FPGA
+    parameter integer DEEP      = 0
 ) (
     input  wire                                                   clk,
     input  wire                                                   rst,
@@ -45,8 +46,10 @@ module loas_cache_bank #(
     output reg                                                    res_on_way,
     output reg                                                    res_no_room,
     output reg                                                    res_outside,
-    output reg                                                    res_alloc,   // res_on_way because of this look-up (DEEP: of the last)
-    output wire                                                   res_read,    // lk_read of the look-up that res_alloc is about
+    // res_on_way because of this look-up (DEEP: of the last)
+    output reg                                                    res_alloc,
+    // lk_read of the look-up that res_alloc is about
+    output wire                                                   res_read,
     output wire                                                   hold,
     output reg  [(NUM_WAYS > 1 ? $clog2(NUM_WAYS) : 1)-1:0]       res_way,
     output wire [LINE_W-1:0]                                      rd_data,     // a cycle after res_hit
@@ -340,7 +343,8 @@ module loas_cache_bank #(
                     valid_reg[l]   <= !fill_drop;
                 end
             end
-        if (rst || invalidate) valid_reg <= {NUM_SETS{{NUM_WAYS{1'b0}}}};   // in two steps: tools warn of counts above 8192
+        // in two steps: tools warn of counts above 8192
+        if (rst || invalidate) valid_reg <= {NUM_SETS{{NUM_WAYS{1'b0}}}};
         if (rst) begin
             s1_valid_reg   <= 1'b0;
             miss_valid_reg <= 1'b0;

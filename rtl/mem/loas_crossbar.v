@@ -7,9 +7,9 @@
 
 // Problem: many ports, banked by the low line address bits; ports working on the same columns ask for the same line.
 // Contract: combinational but for the arbiters' memory. A bank picks one port round robin; every other port that asks
-// for the same line in this cycle is taken with it (`take`), so a line is looked up once for all of them.
-// A bank whose `hold` is set takes nobody and its turn is not lost.
-// With DEEP lines are compared port by port, beside the arbiters and not behind them: as many comparators as there are pairs.
+// for the same line in this cycle is taken with it (`take`), so a line is looked up once for all of them. A bank whose
+// `hold` is set takes nobody and its turn is not lost. With DEEP lines are compared port by port, beside the arbiters
+// and not behind them: as many comparators as there are pairs.
 // Edges: NUM_BANKS = 1 has one bank index bit that is zero.
 module loas_crossbar #(
     parameter integer NUM_PORTS = 17,
@@ -79,7 +79,8 @@ module loas_crossbar #(
                     integer i;
                     i = 0;
                     line = {LINE_AW{1'b0}};
-                    for (i = 0; i < NUM_PORTS; i = i + 1) line = line | (req_line[i*LINE_AW +: LINE_AW] & {LINE_AW{grant[i]}});
+                    for (i = 0; i < NUM_PORTS; i = i + 1)
+                        line = line | (req_line[i*LINE_AW +: LINE_AW] & {LINE_AW{grant[i]}});
                 end
                 assign lk_line[b*LINE_AW +: LINE_AW] = line;
                 wire unused_win = &{1'b0, win};
@@ -102,7 +103,9 @@ module loas_crossbar #(
                 take = {NUM_PORTS{1'b0}};
                 for (i = 0; i < NUM_PORTS; i = i + 1)
                     for (j = 0; j < NUM_PORTS; j = j + 1)
-                        if (req_valid[i] && winner[j] && req_line[i*LINE_AW +: LINE_AW] == req_line[j*LINE_AW +: LINE_AW]) take[i] = 1'b1;
+                        if (req_valid[i] && winner[j]
+                            && req_line[i*LINE_AW +: LINE_AW] == req_line[j*LINE_AW +: LINE_AW])
+                            take[i] = 1'b1;
             end
         end else begin : gen_lines
             always @* begin : riders

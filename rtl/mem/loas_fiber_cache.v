@@ -6,11 +6,14 @@
 `default_nettype none
 
 // Problem: NUM_PORTS requesters read fibers of A and B through one memory port; many want the same line at once.
-// Contract of a port: rd_valid and rd_addr/keep/fetch hold until rd_ready, which is high in the cycle of acceptance only.
-//   A read is accepted when its line is here; the response comes in the next cycle, with DEEP in the one behind it: in order.
-//   A fetch is accepted when its line is here or on its way, with DEEP when it was looked up (it is a hint), and has no response.
-//   A hit takes 2 cycles from rd_valid to rd_ready, then 1 (DEEP: 2) to the data: one line per 2 cycles and port. Ports that ask
-//   for the same line in the same cycle share one look-up. Bits of rd_addr below the line are ignored.
+// Contract of a port: rd_valid and rd_addr/keep/fetch hold until rd_ready, which is high in the cycle of acceptance
+// only.
+//   A read is accepted when its line is here; the response comes in the next cycle, with DEEP in the one after it: in
+//   order.
+//   A fetch is accepted when its line is here or on its way, with DEEP when it was looked up (it is a hint), and has no
+//   response.
+//   A hit takes 2 cycles from rd_valid to rd_ready, then 1 (DEEP: 2) to the data: one line per 2 cycles and port. Ports
+//   that ask for the same line in the same cycle share one look-up. Bits of rd_addr below the line are ignored.
 // How a miss waits: the port sleeps, so that it costs its bank nothing, and holds a claim on the way that its line
 // will be in, which nobody may take before the port has been answered. It is woken by the fill of that way.
 // A port that finds no room sleeps until something changes in its bank.
@@ -27,7 +30,8 @@ module loas_fiber_cache #(
     parameter integer NUM_WAYS    = 16,    // tags compared in a look-up
     parameter integer NUM_SETS    = 8,     // sets of a bank
     parameter integer OUTSTANDING = 32,    // lines under way from memory
-    parameter integer DEEP        = 0      // 1: three cycles more for a miss, see loas_cache_bank, and one for every response
+    // 1: three cycles more for a miss, see loas_cache_bank, and one for every response
+    parameter integer DEEP        = 0
 ) (
     input  wire                             clk,
     input  wire                             rst,
@@ -80,7 +84,8 @@ module loas_fiber_cache #(
         if (NUM_SETS < 2 || NUM_SETS > 4096 || NUM_SETS != 1 << SET_W) begin : gen_illegal_sets
             loas_fiber_cache_NUM_SETS_must_be_a_power_of_two_2_to_4096 rule_inst ();
         end
-        if (OUTSTANDING < 2 || OUTSTANDING > 64 || OUTSTANDING != 1 << $clog2(OUTSTANDING)) begin : gen_illegal_outstanding
+        if (OUTSTANDING < 2 || OUTSTANDING > 64
+            || OUTSTANDING != 1 << $clog2(OUTSTANDING)) begin : gen_illegal_outstanding
             loas_fiber_cache_OUTSTANDING_must_be_a_power_of_two_2_to_64 rule_inst ();
         end
     endgenerate
@@ -254,7 +259,8 @@ module loas_fiber_cache #(
                     claim_reg[p]   <= 1'b0;
                     no_room_reg[p] <= 1'b1;
                     // DEEP: with another miss in hand this one was not looked at
-                    sleep_reg[p]   <= !room_event[bank_reg[p*BANK_W +: BANK_W]] && !(DEEP != 0 && hold[bank_reg[p*BANK_W +: BANK_W]]);
+                    sleep_reg[p]   <= !room_event[bank_reg[p*BANK_W +: BANK_W]]
+                        && !(DEEP != 0 && hold[bank_reg[p*BANK_W +: BANK_W]]);
                 end
             end else if (sleep_reg[p]) begin
                 if (claim_reg[p] ? fill_bank[bank_reg[p*BANK_W +: BANK_W]]

@@ -7,10 +7,10 @@
 
 `include "loas_bundles.vh"
 
-// Contract: reads at NUM_PORTS ports through the cache (loas_fiber_cache), writes as commands with their chunks (loas_axi_write). Addresses
-// are byte offsets in the image; the masters add image_base. `invalidate` drops all lines of the cache. core_rst is the reset of the cache;
-// the masters know `rst` only: with `flush` they finish what the bus has begun and drop the rest, which status tells. Bundles are in
-// loas_bundles.vh.
+// Contract: reads at NUM_PORTS ports through the cache (loas_fiber_cache), writes as commands with their chunks
+// (loas_axi_write). Addresses are byte offsets in the image; the masters add image_base. `invalidate` drops all lines
+// of the cache. core_rst is the reset of the cache; the masters know `rst` only: with `flush` they finish what the bus
+// has begun and drop the rest, which status tells. Bundles are in loas_bundles.vh.
 //
 //   rd, rsp -> crossbar, cache banks -> AXI read master  --> m_axi_ar, m_axi_r
 //   cmd, wr -----------------------> AXI write master --> m_axi_aw, m_axi_w, m_axi_b

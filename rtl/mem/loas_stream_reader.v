@@ -6,12 +6,13 @@
 `default_nettype none
 
 // Contract: a range [s_addr, s_end) gives the items of ITEM_W bits from the one that holds byte s_addr to the one that
-// holds byte s_end - 1, in order, m_last with the last; an empty range gives none. The next range may come as soon as all
-// lines of the one before have been asked for; its lines are then asked for while items of the one before still wait.
-// req_*: one line each; rsp_valid brings them in the order of the requests and is always taken, because no more lines are
-// asked for than there is room for. fetch_*: lines that will be asked for, at most AHEAD in front of the next one; a hint.
-// Edges: LINES = 1 waits for a line at every line's end; LINES = 2 hides the latency of the cache behind the items of a line;
-// AHEAD that of the memory. AHEAD = 0 fetches nothing.
+// holds byte s_end - 1, in order, m_last with the last; an empty range gives none. The next range may come as soon as
+// all lines of the one before have been asked for; its lines are then asked for while items of the one before still
+// wait. req_*: one line each; rsp_valid brings them in the order of the requests and is always taken, because no more
+// lines are asked for than there is room for. fetch_*: lines that will be asked for, at most AHEAD in front of the next
+// one; a hint.
+// Edges: LINES = 1 waits for a line at every line's end; LINES = 2 hides the latency of the cache behind the items of a
+// line; AHEAD that of the memory. AHEAD = 0 fetches nothing.
 module loas_stream_reader #(
     parameter integer LINE_W = 1024,
     parameter integer ITEM_W = 128,   // power of two, 8 to LINE_W
@@ -47,7 +48,8 @@ module loas_stream_reader #(
     localparam integer NUM_W  = 32 - LINE_B;           // number of a line in memory
 
     generate
-        if (ITEM_W < 8 || ITEM_W != 1 << $clog2(ITEM_W) || LINE_W < ITEM_W || LINE_W != 1 << $clog2(LINE_W)) begin : gen_illegal_width
+        if (ITEM_W < 8 || ITEM_W != 1 << $clog2(ITEM_W) || LINE_W < ITEM_W
+            || LINE_W != 1 << $clog2(LINE_W)) begin : gen_illegal_width
             loas_stream_reader_ITEM_W_must_be_a_power_of_two_8_to_LINE_W rule_inst ();
         end
         if (LINES < 1 || LINES > 2) begin : gen_illegal_lines
@@ -58,7 +60,7 @@ module loas_stream_reader #(
         end
     endgenerate
 
-    // --------------------------------------------------------------------------------------------------- asking for lines
+    // ------------------------------------------------------------------------------------------------ asking for lines
     reg             range_reg;        // a range is held here
     reg             given_reg;        // the item side has got it
     reg             asked_reg;        // all its lines have been asked for
@@ -105,7 +107,8 @@ module loas_stream_reader #(
             reg  [3:0]       lead_reg;      // lines from line_reg on that have been fetched
             wire [NUM_W-1:0] line  = line_reg + {{(NUM_W-4){1'b0}}, lead_reg};
             wire             fetch = fetch_valid && fetch_ready;
-            assign fetch_valid = range_reg && !asked_reg && lead_reg != AHEAD[3:0] && line <= last_reg[IDX_W-1:LINE_B-ITEM_B]
+            assign fetch_valid = range_reg && !asked_reg && lead_reg != AHEAD[3:0]
+                && line <= last_reg[IDX_W-1:LINE_B-ITEM_B]
                               && !(req_valid && lead_reg == 4'd0);
             assign fetch_addr  = {line, {LINE_B{1'b0}}};
             always @(posedge clk) begin
@@ -120,7 +123,7 @@ module loas_stream_reader #(
         end
     endgenerate
 
-    // ------------------------------------------------------------------------------------------------------------- lines
+    // ----------------------------------------------------------------------------------------------------------- lines
     reg              head_valid_reg;
     reg [LINE_W-1:0] head_reg;
 
@@ -155,7 +158,7 @@ module loas_stream_reader #(
         end
     endgenerate
 
-    // ------------------------------------------------------------------------------------------------------------- items
+    // ----------------------------------------------------------------------------------------------------------- items
     reg             active_reg;
     reg [IDX_W-1:0] item_reg;
     reg [IDX_W-1:0] end_reg;          // the last item of the range

@@ -6,8 +6,8 @@
 `default_nettype none
 
 // Problem: the output buffer holds rows of uncompressed words, the next layer reads fibers: a header with the number of
-// words that are not zero, a bitmask, the words themselves without gaps. Masks must be sent before words, yet one pass over
-// the row is enough: mask chunks and word chunks are made side by side, and wait in a FIFO each for their turn.
+// words that are not zero, a bitmask, the words themselves without gaps. Masks must be sent before words, yet one pass
+// over the row is enough: mask chunks and word chunks are made side by side, and wait in a FIFO each for their turn.
 //
 //   reader    one row after the other: write command, row record, then an entry a cycle from the buffer
 //   stage 1   rd_data: which words are kept, kept words moved together (an inverted prefix sum, see loas_compact_slice)
@@ -15,15 +15,16 @@
 //             words are appended to packer_reg, whole chunks leave at its low end -> word FIFO
 //   sender    header, all head chunks, all word chunks of a row. Readout: head chunks only.
 //
-// Contract: layer_start (while done) begins cfg_m rows in slots 0, 1, .. cfg_slots - 1, 0, ..; slot s begins at entry
-// s * cfg_entries. cfg_* must be stable from layer_start to done. A row is read when row_valid says that the slot row_slot
-// is complete; slot_free_valid pulses for slot_free (= row_slot) in the cycle in which its last entry is read. For every row
-// one command (address, chunks) and then exactly that many chunks; the command is offered before the row's first chunk.
-// done falls in the cycle after layer_start, and is up again when the last row's command and chunks have been taken; ev_row
-// pulses when a row's last chunk is taken.
-// Rate: a row takes about max(entries + 1, chunks) cycles: the rows before it are still being sent while it is read. Both FIFOs hold the longest row, so a row can always be read to its end when the rows before
-// it are gone: no deadlock, for words of the row being sent are all in the FIFO or packer before any of the next row.
-// Entries beyond a row's N neurons must be zero (loas_out_slice sees to it).
+// Contract: layer_start (while done) begins cfg_m rows in slots 0, 1, .. cfg_slots - 1, 0, ..; slot s begins at entry s
+// * cfg_entries. cfg_* must be stable from layer_start to done. A row is read when row_valid says that the slot
+// row_slot is complete; slot_free_valid pulses for slot_free (= row_slot) in the cycle in which its last entry is read.
+// For every row one command (address, chunks) and then exactly that many chunks; the command is offered before the
+// row's first chunk. done falls in the cycle after layer_start, and is up again when the last row's command and chunks
+// have been taken; ev_row pulses when a row's last chunk is taken.
+// Rate: a row takes about max(entries + 1, chunks) cycles: the rows before it are still being sent while it is read.
+// Both FIFOs hold the longest row, so a row can always be read to its end when the rows before it are gone: no
+// deadlock, for words of the row being sent are all in the FIFO or packer before any of the next row. Entries beyond a
+// row's N neurons must be zero (loas_out_slice sees to it).
 module loas_compressor #(
     parameter integer T           = 4,
     parameter integer CHUNK_W     = 128,
@@ -291,8 +292,9 @@ module loas_compressor #(
     );
 
     // ---------------------------------------------------------------- stage 2: word chunks
-    // An entry is appended when, after this cycle's chunk left, less than a chunk is waiting: so at most CHUNK_WORDS - 1 +
-    // SLICE_W words are ever held. After a row's last entry the rest is flushed, zero padded, before the next row's words.
+    // An entry is appended when, after this cycle's chunk left, less than a chunk is waiting: so at most CHUNK_WORDS -
+    // 1 + SLICE_W words are ever held. After a row's last entry the rest is flushed, zero padded, before the next row's
+    // words.
     reg  [PACKER_W-1:0] packer_reg;     // zero above the words it holds
     reg  [FILL_W-1:0]   fill_reg;       // words it holds
     reg                 flush_reg;      // they end a row
@@ -308,7 +310,8 @@ module loas_compressor #(
     assign word_room = fill_left < FULL && (!flush_reg || fill_left == {FILL_W{1'b0}});
 
     always @(posedge clk) begin
-        if (word_leaves || s2_take) packer_reg <= !s2_take ? packer_left : packer_left | (words_wide << (fill_left * WORD_W));
+        if (word_leaves || s2_take)
+            packer_reg <= !s2_take ? packer_left : packer_left | (words_wide << (fill_left * WORD_W));
         fill_reg <= !s2_take ? fill_left : fill_left + {{(FILL_W-COUNT_W){1'b0}}, s2_count_reg};
         if (s2_take) flush_reg <= s2_last_reg;
         else if (fill_left == {FILL_W{1'b0}}) flush_reg <= 1'b0;
@@ -338,7 +341,8 @@ module loas_compressor #(
     loas_fifo #(.W(17 + WORDS_W), .DEPTH(4)) record_fifo_inst (
         .clk(clk), .rst(rst),
         .s_valid(begin_row), .s_ready(record_ready), .s_data({word_chunks[16:0], row_count}),
-        .m_valid(record_valid), .m_ready(record_pop), .m_data({record_chunks, record_count}), .level(unused_record_level)
+        .m_valid(record_valid), .m_ready(record_pop), .m_data({record_chunks, record_count}),
+        .level(unused_record_level)
     );
 
     localparam [1:0] ST_HEADER = 2'd0;

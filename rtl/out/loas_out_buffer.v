@@ -6,21 +6,22 @@
 `default_nettype none
 
 // Problem: blocks of a row are computed by different TPPEs and finish in any order, the compressor wants whole rows.
-// Contract: entries are taken one a cycle, round robin; each is written at its ent_addr and counted for its slot.
-// A slot is allocated (alloc_valid) before the first entry of its row is sent, and its row is complete after cfg_entries
-// entries (>= 1). row_valid, row_count are combinational from row_slot; row_count (words that are not zero) counts while
-// row_valid. row_free takes the row of row_slot away; the slot may be allocated again in that very cycle. Any alloc,
-// row_free and entry of different slots may coincide. The RAM holds an entry at the cycle its row becomes valid.
-// Reads take one cycle, rd_data holds while rd_en is low.
-// A slot's counters live in a small memory with one write port: an alloc only sets the slot's bit in fresh_reg, and the
-// row's first entry then starts from cfg_entries and zero instead of the memory's word.
+// Contract: entries are taken one a cycle, round robin; each is written at its ent_addr and counted for its slot. A
+// slot is allocated (alloc_valid) before the first entry of its row is sent, and its row is complete after cfg_entries
+// entries (>= 1). row_valid, row_count are combinational from row_slot; row_count (words that are not zero) counts
+// while row_valid. row_free takes the row of row_slot away; the slot may be allocated again in that very cycle. Any
+// alloc, row_free and entry of different slots may coincide. The RAM holds an entry at the cycle its row becomes valid.
+// Reads take one cycle, rd_data holds while rd_en is low. A slot's counters live in a small memory with one write port:
+// an alloc only sets the slot's bit in fresh_reg, and the row's first entry then starts from cfg_entries and zero
+// instead of the memory's word.
 module loas_out_buffer #(
     parameter integer NUM_TPPES   = 16,    // entry streams
     parameter integer T           = 4,
     parameter integer SLICE_W     = 16,
     parameter integer K_MAX       = 8192,  // longest row, in neurons
     parameter integer OUT_ENTRIES = 2048,
-    parameter integer NUM_SLOTS   = 64     // rows in flight: counters of $clog2(OUT_ENTRIES) + $clog2(K_MAX+1) bits each
+    // rows in flight: counters of $clog2(OUT_ENTRIES) + $clog2(K_MAX+1) bits each
+    parameter integer NUM_SLOTS   = 64
 ) (
     input  wire                                     clk,
     input  wire                                     rst,

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// What stands behind a TPPE: P-LIF, output slice, and the writer of membranes. T sums of a neuron in, slices of the output row out.
+// What stands behind a TPPE: P-LIF, output slice, and the writer of membranes. T sums of a neuron in, slices of the
+// output row out.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: sums at sum_* in the order of their tasks, sum_last with the last of a pixel (see loas_tppe); a neuron's spikes and
-// its membrane leave together. Slices at ent_* (see loas_out_slice). With cfg_carry_out the membranes of each pixel leave as one
-// write command at cmd_* with its chunks at wr_* (see loas_state_writer); state_idle: none is held. Who may stall whom: a slice
-// or a command that is not taken stalls the P-LIF, and that the sums. cfg_* are stable while neurons are inside.
+// Contract: sums at sum_* in the order of their tasks, sum_last with the last of a pixel (see loas_tppe); a neuron's
+// spikes and its membrane leave together. Slices at ent_* (see loas_out_slice). With cfg_carry_out the membranes of
+// each pixel leave as one write command at cmd_* with its chunks at wr_* (see loas_state_writer); state_idle: none is
+// held. Who may stall whom: a slice or a command that is not taken stalls the P-LIF, and that the sums. cfg_* are
+// stable while neurons are inside.
 //
 //   sum -> P-LIF -+-> output slice -> ent
 //                 +-> state writer -> cmd, wr

@@ -6,14 +6,15 @@
 `default_nettype none
 
 // Problem: a TPPE finishes one neuron at a time, the output buffer stores SLICE_W of them in an entry.
-// Contract: neuron i of an entry is at ent_data[i*T +: T]. An entry leaves when it is full or with the task's last neuron,
-// zeros in the places behind it. In readout every neuron's 32-bit value is an entry of its own. Entries of a task have
-// addresses s_out_addr, s_out_addr + 1, ...; s_slot and s_out_addr are constant over a task.
-// Max pooling: several tasks with the same columns make one. Those before the one with s_pool_last leave no entry; their words,
-// and its own, are ORed column by column, beginning anew with s_pool_first. At most POOL_COLS columns then. A task alone has both.
-// With cfg_drop_once a word with a single spike becomes zero. ent_count = words in the entry that are not zero (0 in readout).
-// A neuron a cycle; an entry is there the cycle after its last neuron, and one may wait while the next is gathered: s_ready
-// falls only when a second one would be complete. Between tasks nothing is lost; rst forgets a begun entry.
+// Contract: neuron i of an entry is at ent_data[i*T +: T]. An entry leaves when it is full or with the task's last
+// neuron, zeros in the places behind it. In readout every neuron's 32-bit value is an entry of its own. Entries of a
+// task have addresses s_out_addr, s_out_addr + 1, ...; s_slot and s_out_addr are constant over a task.
+// Max pooling: several tasks with the same columns make one. Those before the one with s_pool_last leave no entry;
+// their words, and its own, are ORed column by column, beginning anew with s_pool_first. At most POOL_COLS columns
+// then. A task alone has both. With cfg_drop_once a word with a single spike becomes zero. ent_count = words in the
+// entry that are not zero (0 in readout). A neuron a cycle; an entry is there the cycle after its last neuron, and one
+// may wait while the next is gathered: s_ready falls only when a second one would be complete. Between tasks nothing is
+// lost; rst forgets a begun entry.
 module loas_out_slice #(
     parameter integer T           = 4,
     parameter integer SLICE_W     = 16,    // neurons of an entry: 2 * SLICE_W * T flip-flops

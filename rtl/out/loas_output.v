@@ -7,14 +7,15 @@
 
 `include "loas_bundles.vh"
 
-// Problem: rows of the output are finished by many lanes, in any order, and leave as fibers, in order. Membranes of the lanes and the
-// control's performance record leave through the same write port.
+// Problem: rows of the output are finished by many lanes, in any order, and leave as fibers, in order. Membranes of the
+// lanes and the control's performance record leave through the same write port.
 //
-// Contract: a slot is given out at alloc_*, filled by ent_*, and free again at slot_free_* (loas_out_buffer, loas_compressor). `done`: all
-// rows of the layer have been handed to the write port. state_* are the write commands of the lanes (loas_state_writer); idle: none of
-// them is under way, nor one of the compressor. rec_* is the control's, which has the port alone while rec_sel is high: it raises it only
-// when the rest is idle. With DEEP a skid buffer in front of the port, so chunks may wait here after their source is idle: whoever wants to
-// know must ask the write master too. Bundles are in loas_bundles.vh.
+// Contract: a slot is given out at alloc_*, filled by ent_*, and free again at slot_free_* (loas_out_buffer,
+// loas_compressor). `done`: all rows of the layer have been handed to the write port. state_* are the write commands of
+// the lanes (loas_state_writer); idle: none of them is under way, nor one of the compressor. rec_* is the control's,
+// which has the port alone while rec_sel is high: it raises it only when the rest is idle. With DEEP a skid buffer in
+// front of the port, so chunks may wait here after their source is idle: whoever wants to know must ask the write
+// master too. Bundles are in loas_bundles.vh.
 module loas_output #(
     parameter integer NUM_TPPES   = 2,
     parameter integer T           = 4,
@@ -93,7 +94,7 @@ module loas_output #(
     wire [31:0] cfg_out_base, cfg_out_stride;
     assign `LOAS_OUTPUT_CFG_FIELDS = cfg_output;
 
-    // ------------------------------------------------------------------------------------------------- rows of the output
+    // ---------------------------------------------------------------------------------------------- rows of the output
     wire               row_valid, buf_rd_en;
     wire [SLOT_W-1:0]  row_slot;
     wire [ROW_W-1:0]   row_count;
@@ -170,7 +171,7 @@ module loas_output #(
         .wr_data         (src_wr_data[CHUNK_W-1:0])
     );
 
-    // ------------------------------------------------------------------------------------------------------------- writes
+    // ---------------------------------------------------------------------------------------------------------- writes
     assign src_cmd_valid[NUM_TPPES:1]                     = state_cmd_valid;
     assign src_cmd_addr[NUM_TPPES*32+31:32]               = state_cmd_addr;
     assign src_cmd_chunks[NUM_TPPES*17+16:17]             = state_cmd_chunks;
@@ -224,7 +225,8 @@ module loas_output #(
 
     loas_cut #(.W(CHUNK_W), .CUT(DEEP)) write_cut_inst (
         .clk(clk), .rst(rst),
-        .s_valid(rec_sel ? rec_wr_valid : mux_wr_valid), .s_ready(cut_ready), .s_data(rec_sel ? rec_wr_data : mux_wr_data),
+        .s_valid(rec_sel ? rec_wr_valid : mux_wr_valid), .s_ready(cut_ready),
+        .s_data(rec_sel ? rec_wr_data : mux_wr_data),
         .m_valid(wr_valid), .m_ready(wr_ready), .m_data(wr_data)
     );
 

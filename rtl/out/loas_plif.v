@@ -5,8 +5,8 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: a neuron's membrane runs through its timesteps one after the other, but the sums of all T come at once. So the
-// timesteps are stages of a pipeline: while a neuron is in timestep t, the next one is in t - 1.
+// Problem: a neuron's membrane runs through its timesteps one after the other, but the sums of all T come at once. So
+// the timesteps are stages of a pipeline: while a neuron is in timestep t, the next one is in t - 1.
 //
 //     X = O[t] + bias + U;   spike[t] = X >= threshold
 //     hard reset: U = spike ? 0 : (leak * X) >>> 8        soft reset: U = (leak * (X - spike * threshold)) >>> 8
@@ -14,18 +14,19 @@
 //     late alone:  no reset: U = (leak * X) >>> 8
 //     readout: value = s_state + sum of all O[t] + steps * bias, modulo 2^32 (word is meaningless in readout)
 //
-// The first U is s_state (zero unless a chunk of timesteps goes on where another ended). m_state is the last U, or a readout's
-// value; with CARRY = 0 it is zero when not readout. From timestep cfg_steps on there are no spikes and no bias is counted;
-// m_state then means nothing but in a readout.
+// The first U is s_state (zero unless a chunk of timesteps goes on where another ended). m_state is the last U, or a
+// readout's value; with CARRY = 0 it is zero when not readout. From timestep cfg_steps on there are no spikes and no
+// bias is counted; m_state then means nothing but in a readout.
 //
-// Each timestep takes two stages: sum and compare, then the leak's multiplication; the last one needs no second stage without
-// CARRY. Latency 2 T - 1 + CARRY cycles, a neuron a cycle. All stages stop together while the last holds a result that is not taken, so
-// s_ready = !m_valid || m_ready, and bubbles are not squeezed out. cfg_* must not change while a neuron is inside.
+// Each timestep takes two stages: sum and compare, then the leak's multiplication; the last one needs no second stage
+// without CARRY. Latency 2 T - 1 + CARRY cycles, a neuron a cycle. All stages stop together while the last holds a
+// result that is not taken, so s_ready = !m_valid || m_ready, and bubbles are not squeezed out. cfg_* must not change
+// while a neuron is inside.
 //
-// Widths: the packer guarantees -2^(MEM_W-1) <= X, X - spike * threshold < 2^(MEM_W-1) for all t. Sums on the way to X may
-// wrap: modulo 2^MEM_W they come out right. With D = X or X - threshold and 0 <= leak <= 256, leak * D fits MEM_W + 8 bits
-// (|leak * D| <= 2^8 * 2^(MEM_W-1)), and U = floor(leak * D / 256) lies between D and 0 (D itself at 256), so U fits too. A late
-// threshold is subtracted from O + bias of the next timestep instead of from U.
+// Widths: the packer guarantees -2^(MEM_W-1) <= X, X - spike * threshold < 2^(MEM_W-1) for all t. Sums on the way to X
+// may wrap: modulo 2^MEM_W they come out right. With D = X or X - threshold and 0 <= leak <= 256, leak * D fits MEM_W +
+// 8 bits (|leak * D| <= 2^8 * 2^(MEM_W-1)), and U = floor(leak * D / 256) lies between D and 0 (D itself at 256), so U
+// fits too. A late threshold is subtracted from O + bias of the next timestep instead of from U.
 module loas_plif #(
     parameter integer T     = 4,    // timesteps: 2 T - 1 + CARRY pipeline stages, T - 1 + CARRY multipliers
     parameter integer ACC_W = 16,   // a sum O[t]
@@ -135,7 +136,8 @@ module loas_plif #(
             end
 
             if (t < T - 1 || CARRY != 0) begin : gen_leak
-                localparam integer LEFT_W = t < T - 1 ? (T - t - 1) * ACC_W : 1;   // sums of the timesteps behind; none: one bit
+                // sums of the timesteps behind; none: one bit
+                localparam integer LEFT_W = t < T - 1 ? (T - t - 1) * ACC_W : 1;
 
                 reg [MEM_W-1:0]  cmp_d_reg;          // X after the reset
                 reg [LEFT_W-1:0] cmp_sum_reg;
@@ -190,7 +192,8 @@ module loas_plif #(
 
         if (CARRY != 0) begin : gen_carry
             wire [MEM_W-1:0] u = gen_step[T-1].gen_leak.u_reg
-                               - (gen_step[T-1].gen_leak.late_reg ? gen_step[T-1].gen_leak.threshold_reg : {MEM_W{1'b0}});
+                               - (gen_step[T-1].gen_leak.late_reg
+                                   ? gen_step[T-1].gen_leak.threshold_reg : {MEM_W{1'b0}});
             assign m_valid = gen_step[T-1].gen_leak.valid_reg;
             assign m_word  = gen_step[T-1].gen_leak.word_reg;
             assign m_tag   = gen_step[T-1].gen_leak.tag_reg;

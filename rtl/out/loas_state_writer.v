@@ -5,13 +5,14 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: a network with more timesteps than the machine runs in chunks of them, and what the neurons remember goes through memory.
-// Neurons leave the P-LIF one at a time; memory wants bursts, and the write path must not wait for a slow task.
+// Problem: a network with more timesteps than the machine runs in chunks of them, and what the neurons remember goes
+// through memory. Neurons leave the P-LIF one at a time; memory wants bursts, and the write path must not wait for a
+// slow task.
 //
-// Contract: the neurons of a task come at s_*, s_last with the last, at most COLS; its address at a_*, in the order of the tasks,
-// at any time before or after. When all are there, one command leaves at cmd_*, and then its chunks at wr_*, 32 bits a neuron,
-// the first lowest, the rest of the last chunk zero: what is written depends on nothing before. The next task's neurons wait
-// meanwhile: s_ready is low. idle: nothing is held, and no address waits.
+// Contract: the neurons of a task come at s_*, s_last with the last, at most COLS; its address at a_*, in the order of
+// the tasks, at any time before or after. When all are there, one command leaves at cmd_*, and then its chunks at wr_*,
+// 32 bits a neuron, the first lowest, the rest of the last chunk zero: what is written depends on nothing before. The
+// next task's neurons wait meanwhile: s_ready is low. idle: nothing is held, and no address waits.
 module loas_state_writer #(
     parameter integer CHUNK_W = 128,
     parameter integer COLS    = 64      // neurons of a task: a memory of 32 * COLS bits
@@ -45,7 +46,8 @@ module loas_state_writer #(
     localparam integer LAST_PART = PARTS - 1;
 
     generate
-        if (CHUNK_W < 32 || COLS < PARTS || COLS != 1 << $clog2(COLS) || CHUNK_W != 1 << $clog2(CHUNK_W)) begin : gen_illegal
+        if (CHUNK_W < 32 || COLS < PARTS || COLS != 1 << $clog2(COLS)
+            || CHUNK_W != 1 << $clog2(CHUNK_W)) begin : gen_illegal
             loas_state_writer_COLS_must_be_a_power_of_two_of_a_chunk_or_more rule_inst ();
         end
     endgenerate

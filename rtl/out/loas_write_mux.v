@@ -5,9 +5,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: each of N sources has commands and, in the same order, their chunks. Commands are taken round robin, one in two cycles
-// at most, and go on in that order, held until taken; the chunks of a command leave together. A source's chunks may come later
-// than its command, and hold up the others until they do. idle: no chunks are owed and no command waits here.
+// Contract: each of N sources has commands and, in the same order, their chunks. Commands are taken round robin, one in
+// two cycles at most, and go on in that order, held until taken; the chunks of a command leave together. A source's
+// chunks may come later than its command, and hold up the others until they do. idle: no chunks are owed and no command
+// waits here.
 module loas_write_mux #(
     parameter integer N       = 2,
     parameter integer CHUNK_W = 128

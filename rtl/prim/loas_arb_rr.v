@@ -5,9 +5,9 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: grant is one-hot when a request is up, zero otherwise, and depends on req and the state only. `advance` with a
-// grant moves the turn behind the granted requester; without it the state stays, but a new request that is next in turn
-// takes the grant, so who needs a held grant holds it himself. A requester waits at most N - 1 advances.
+// Contract: grant is one-hot when a request is up, zero otherwise, and depends on req and the state only. `advance`
+// with a grant moves the turn behind the granted requester; without it the state stays, but a new request that is next
+// in turn takes the grant, so who needs a held grant holds it himself. A requester waits at most N - 1 advances.
 module loas_arb_rr #(
     parameter integer N = 4   // any from 1
 ) (

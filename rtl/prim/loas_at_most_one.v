@@ -5,10 +5,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: combinational; yes = no bit of `in` is set, or one.
-// A tree of pairs {some, several}: two halves make several = several of one, or some in both. That is a LUT4 a level and half, without the carry
-// chain and the wide comparison that it takes to clear the lowest bit and look for others. A level's pairs are two short
-// vectors, which compiled simulators are quick at.
+// Contract: combinational; yes = no bit of `in` is set, or one. A tree of pairs {some, several}: two halves make
+// several = several of one, or some in both. That is a LUT4 a level and half, without the carry chain and the wide
+// comparison that it takes to clear the lowest bit and look for others. A level's pairs are two short vectors, which
+// compiled simulators are quick at.
 module loas_at_most_one #(
     parameter integer W = 128   // any from 1
 ) (

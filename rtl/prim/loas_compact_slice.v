@@ -5,11 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: combinational; packed word j = the j-th kept word, zero from word `count` on.
-// It is a prefix sum turned around: a kept word has to move down by the number of dropped words below it. Stage s moves
-// by 2^s those words whose distance has bit s set, smallest step first, so that no two words ever meet. Bit s of all
-// distances at once is a prefix parity of the dropped places (those counted an odd number of times); the dropped places of
-// even parity are what is left for the next stage. So the control is vectors of SLICE_W bits, without one adder.
+// Contract: combinational; packed word j = the j-th kept word, zero from word `count` on. It is a prefix sum turned
+// around: a kept word has to move down by the number of dropped words below it. Stage s moves by 2^s those words whose
+// distance has bit s set, smallest step first, so that no two words ever meet. Bit s of all distances at once is a
+// prefix parity of the dropped places (those counted an odd number of times); the dropped places of even parity are
+// what is left for the next stage. So the control is vectors of SLICE_W bits, without one adder.
 module loas_compact_slice #(
     parameter integer SLICE_W = 16,   // words of a slice, any from 1
     parameter integer WORD_W  = 4

@@ -5,10 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: what control says goes to every TPPE, and a placer that shortens wires pulls the logic that reads it towards control.
+// Problem: what control says goes to every TPPE, and a placer that shortens wires pulls the logic that reads it towards
+// control.
 //
-// Contract: with COPY = 1 `out` is `in` a cycle later, in registers that synthesis does not share with those of other copies (keep);
-// with COPY = 0 it is `in`. For what changes only while nobody reads it.
+// Contract: with COPY = 1 `out` is `in` a cycle later, in registers that synthesis does not share with those of other
+// copies (keep); with COPY = 0 it is `in`. For what changes only while nobody reads it.
 module loas_copy #(
     parameter integer W    = 32,
     parameter integer COPY = 0     // 1: W flip-flops

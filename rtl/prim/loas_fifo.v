@@ -6,9 +6,9 @@
 `default_nettype none
 
 // Contract: a word written in one cycle is at m_data in the next. s_ready is "not full" and m_valid "not empty", both
-// from registers only, so a full FIFO takes nothing in the cycle in which it is read: DEPTH = 1 moves a word every other
-// cycle, DEPTH >= 2 a word a cycle. Order is kept; m_data is undefined while empty.
-// W and DEPTH cost W * DEPTH flip-flops and a read multiplexer: use loas_fifo_ram for deep ones.
+// from registers only, so a full FIFO takes nothing in the cycle in which it is read: DEPTH = 1 moves a word every
+// other cycle, DEPTH >= 2 a word a cycle. Order is kept; m_data is undefined while empty. W and DEPTH cost W * DEPTH
+// flip-flops and a read multiplexer: use loas_fifo_ram for deep ones.
 module loas_fifo #(
     parameter integer W     = 8,
     parameter integer DEPTH = 4    // any from 1

@@ -7,9 +7,10 @@
 
 // Problem: several units need the same item, and none of them is to wait for another.
 //
-// Contract: m_valid[i] is high from the cycle in which the item is offered to the one in which taker i takes it. s_ready is high in the
-// cycle in which the last of them takes it, so the item stays at the input until then. done[i]: taker i has it already. Costs no cycle:
-// an item that all take at once passes in one. s_ready follows m_ready in the same cycle, and m_valid follows s_valid.
+// Contract: m_valid[i] is high from the cycle in which the item is offered to the one in which taker i takes it.
+// s_ready is high in the cycle in which the last of them takes it, so the item stays at the input until then. done[i]:
+// taker i has it already. Costs no cycle: an item that all take at once passes in one. s_ready follows m_ready in the
+// same cycle, and m_valid follows s_valid.
 // Edges: m_ready[i] must not count while taker i waits for something else: gate it as its valid is gated.
 module loas_fork #(
     parameter integer N = 2

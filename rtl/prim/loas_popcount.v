@@ -8,8 +8,8 @@
 // Contract: combinational; count = ones of `in`, any W from 1.
 // The trick: adding two numbers leaves the carry input free, so each level of the tree also takes in fresh bits of the
 // vector there, and 2^n - 1 bits need 2^n - 1 - n full adders (120 for 127 bits, about 240 LUT4), the fewest there are.
-// A level's numbers are held as bit planes (plane p = bit p of each number), so that one level is a handful of operations
-// on short vectors: fast in a compiled simulation too. With W = 2^n the last bit is added behind the tree.
+// A level's numbers are held as bit planes (plane p = bit p of each number), so that one level is a handful of
+// operations on short vectors: fast in a compiled simulation too. With W = 2^n the last bit is added behind the tree.
 module loas_popcount #(
     parameter integer W = 128
 ) (

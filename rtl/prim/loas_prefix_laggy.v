@@ -5,11 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: `start` is taken when busy is low, with mask and base in that cycle (the first slice is counted at once).
-// W / SLICE_W cycles later done is high for one cycle, with slice_base[i] = base + ones of mask below slice i, at
-// [i*BASE_W +: BASE_W], and total = base + ones of mask. They hold until the cycle after the next start is taken. busy is
-// low again in the cycle of done, in which the next start may come: a chunk every W / SLICE_W cycles.
-// Sums are modulo 2^BASE_W: base + W must fit. A start while busy is ignored.
+// Contract: `start` is taken when busy is low, with mask and base in that cycle (the first slice is counted at once). W
+// / SLICE_W cycles later done is high for one cycle, with slice_base[i] = base + ones of mask below slice i, at
+// [i*BASE_W +: BASE_W], and total = base + ones of mask. They hold until the cycle after the next start is taken. busy
+// is low again in the cycle of done, in which the next start may come: a chunk every W / SLICE_W cycles. Sums are
+// modulo 2^BASE_W: base + W must fit. A start while busy is ignored.
 module loas_prefix_laggy #(
     parameter integer W       = 128,  // multiple of SLICE_W
     parameter integer SLICE_W = 16,   // bits counted a cycle: area against latency

@@ -5,9 +5,9 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: combinational; any = some bit is set; index and onehot tell the lowest one. With none set, onehot is zero and
-// index has no meaning. The index is found by halving: if the lower half is empty, go on in the upper one, which takes
-// about 1.3 LUT4 a bit; onehot is one carry chain. What is not connected costs nothing.
+// Contract: combinational; any = some bit is set; index and onehot tell the lowest one. With none set, onehot is zero
+// and index has no meaning. The index is found by halving: if the lower half is empty, go on in the upper one, which
+// takes about 1.3 LUT4 a bit; onehot is one carry chain. What is not connected costs nothing.
 module loas_prio_enc #(
     parameter integer W = 128   // any from 1
 ) (
@@ -41,7 +41,8 @@ module loas_prio_enc #(
                     assign bits = {{(SPAN - W){1'b0}}, in};
                 end
             end else begin : gen_half
-                assign bits = gen_level[l+1].upper ? gen_level[l+1].bits[2*HALF +: 2*HALF] : gen_level[l+1].bits[2*HALF-1:0];
+                assign bits = gen_level[l+1].upper
+                    ? gen_level[l+1].bits[2*HALF +: 2*HALF] : gen_level[l+1].bits[2*HALF-1:0];
             end
             assign index[l] = upper;
             if (l == 0) begin : gen_leaf

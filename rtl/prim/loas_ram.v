@@ -6,8 +6,9 @@
 `default_nettype none
 
 // Contract: a read takes one cycle; rd_data holds while rd_en is low. Reading an address in the cycle in which it is
-// written returns the old data in simulation, and must not matter: block RAMs of some FPGAs return neither, and no_rw_check tells
-// Yosys not to build registers and multiplexers around them for it (a tenth of a TPPE). Contents are undefined until written.
+// written returns the old data in simulation, and must not matter: block RAMs of some FPGAs return neither, and
+// no_rw_check tells Yosys not to build registers and multiplexers around them for it (a tenth of a TPPE). Contents are
+// undefined until written.
 module loas_ram #(
     parameter integer W     = 32,
     parameter integer DEPTH = 16

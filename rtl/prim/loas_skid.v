@@ -5,8 +5,8 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: one cycle of latency, a word a cycle; s_ready, m_valid and m_data are registers. Because s_ready tells of the
-// past, one word may arrive after m_ready fell: it waits in the skid register, and s_ready falls until it has left.
+// Contract: one cycle of latency, a word a cycle; s_ready, m_valid and m_data are registers. Because s_ready tells of
+// the past, one word may arrive after m_ready fell: it waits in the skid register, and s_ready falls until it has left.
 module loas_skid #(
     parameter integer W = 8
 ) (

@@ -6,9 +6,9 @@
 `default_nettype none
 
 // Contract: the low part of a word comes first. Down: a word leaves as S_W / M_W parts, s_last on the last of them. Up:
-// M_W / S_W words are gathered; s_last sends an unfinished word at once, zero padded, m_strb marking the bytes that came.
-// Packets follow each other without a gap, at the full rate of the narrower side, one cycle later; with equal widths the
-// stream passes straight through. s_ready follows m_ready combinationally, m_valid does not.
+// M_W / S_W words are gathered; s_last sends an unfinished word at once, zero padded, m_strb marking the bytes that
+// came. Packets follow each other without a gap, at the full rate of the narrower side, one cycle later; with equal
+// widths the stream passes straight through. s_ready follows m_ready combinationally, m_valid does not.
 module loas_width_adapter #(
     parameter integer S_W = 32,   // powers of two from 8
     parameter integer M_W = 128

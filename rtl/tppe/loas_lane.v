@@ -9,9 +9,9 @@
 
 // Problem: what the machine has NUM_TPPES of, from a task to its spikes.
 //
-// Contract: tasks at task_* (loas_tppe); their entries for the output buffer at ent_*, and their membranes, as write commands, at cmd_* and
-// wr_* (loas_out_lane); state_idle: no membranes are held. Bundles are in loas_bundles.vh. cfg_lane is stable while tasks are inside and,
-// with DEEP, the cycle before.
+// Contract: tasks at task_* (loas_tppe); their entries for the output buffer at ent_*, and their membranes, as write
+// commands, at cmd_* and wr_* (loas_out_lane); state_idle: no membranes are held. Bundles are in loas_bundles.vh.
+// cfg_lane is stable while tasks are inside and, with DEEP, the cycle before.
 //
 //   task -> TPPE -> neurons -+-> output slice -> ent
 //            |               '-> state writer -> cmd, wr
@@ -98,7 +98,8 @@ module loas_lane #(
     wire [ADDR_W-1:0]   task_out_addr;
     assign `LOAS_TASK_FIELDS = task_data;
 
-    wire                ev_match, ev_empty, ev_stall_a, ev_stall_b, ev_stall_weight, ev_stall_laggy, ev_stall_out, ev_idle, ev_correction;
+    wire                ev_match, ev_empty, ev_stall_a, ev_stall_b, ev_stall_weight, ev_stall_laggy, ev_stall_out;
+    wire                ev_idle, ev_correction;
     assign ev_lane = `LOAS_LANE_EV_FIELDS;
 
     wire                sum_valid, sum_ready, sum_last, sum_pool_first, sum_pool_last;

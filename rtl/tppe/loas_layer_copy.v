@@ -7,10 +7,11 @@
 
 `include "loas_defs.vh"
 
-// Problem: the control drives these values to every TPPE, over long wires. With DEEP each TPPE keeps a copy of the words that it reads.
+// Problem: the control drives these values to every TPPE, over long wires. With DEEP each TPPE keeps a copy of the
+// words that it reads.
 //
-// Contract: the outputs are the inputs, with DEEP those of the cycle before: the inputs are stable from the cycle before the first task of
-// a layer until its last sum has left. Words that nobody reads are wires.
+// Contract: the outputs are the inputs, with DEEP those of the cycle before: the inputs are stable from the cycle
+// before the first task of a layer until its last sum has left. Words that nobody reads are wires.
 module loas_layer_copy #(
     parameter integer CHUNKS_W = 7,
     parameter integer CARRY    = 1,
@@ -36,8 +37,9 @@ module loas_layer_copy #(
     localparam [15:0] WALK_WORDS = 16'd1 << `LOAS_WALK_KERNEL | 16'd1 << `LOAS_WALK_IN_SIZE | 16'd1 << `LOAS_WALK_PITCH
                                  | 16'd1 << `LOAS_WALK_ROW_BYTES | 16'd1 << `LOAS_WALK_PAD | 16'd1 << `LOAS_WALK_BRANCH
                                  | 16'd1 << `LOAS_WALK_POOL | 16'd1 << `LOAS_WALK_STEP_X | 16'd1 << `LOAS_WALK_STEP_Y;
-    localparam [15:0] BRANCH_WORDS = 16'd1 << `LOAS_WALK_KERNEL | 16'd1 << `LOAS_WALK_IN_SIZE | 16'd1 << `LOAS_WALK_PITCH
-                                   | 16'd1 << `LOAS_WALK_ROW_BYTES | 16'd1 << `LOAS_WALK_PAD;
+    localparam [15:0] BRANCH_WORDS = 16'd1 << `LOAS_WALK_KERNEL | 16'd1 << `LOAS_WALK_IN_SIZE
+                                   | 16'd1 << `LOAS_WALK_PITCH | 16'd1 << `LOAS_WALK_ROW_BYTES
+                                   | 16'd1 << `LOAS_WALK_PAD;
 
     genvar word;
     generate

@@ -7,11 +7,11 @@
 
 // Problem: N readers ask for lines one at a time, and there are hints of lines that will be read soon.
 //
-// Contract: a request holds until req_ready. Requests are served round robin, a register before the cache (with DEEP a skid buffer, since
-// the cache's answer comes late in the cycle). Hints go out in cycles in which no reader asks, as reads with rd_fetch, which have no
-// response; hint_ready tells that a hint would be taken, also when there is none. The response to a read comes in the cycle after the cache
-// has accepted it (loas_fiber_cache), and req_rsp_valid says whose it is.
-// rd_keep marks reads of the readers named in KEEP: their lines will be read again, by another task.
+// Contract: a request holds until req_ready. Requests are served round robin, a register before the cache (with DEEP a
+// skid buffer, since the cache's answer comes late in the cycle). Hints go out in cycles in which no reader asks, as
+// reads with rd_fetch, which have no response; hint_ready tells that a hint would be taken, also when there is none.
+// The response to a read comes in the cycle after the cache has accepted it (loas_fiber_cache), and req_rsp_valid says
+// whose it is. rd_keep marks reads of the readers named in KEEP: their lines will be read again, by another task.
 module loas_line_port #(
     parameter integer N    = 5,
     parameter [31:0]  KEEP = 32'd1,   // bit i: that of reader i

@@ -5,14 +5,16 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: a column's sums leave the engine when they are done; the neuron also needs bias and threshold of the column, and where
-// membranes are carried the membrane.
+// Problem: a column's sums leave the engine when they are done; the neuron also needs bias and threshold of the column,
+// and where membranes are carried the membrane.
 //
-// Contract: params_* and state_* take a task's columns (loas_task), in order, each as soon as the one before has been read. s_* are sums,
-// one column after the other, in the same order. m_valid comes when sums, record and, with cfg_carry_in, membrane are there; without
-// cfg_carry_in the membrane is zero. `known`: record and membrane are there, so the sums alone are waited for.
+// Contract: params_* and state_* take a task's columns (loas_task), in order, each as soon as the one before has been
+// read. s_* are sums, one column after the other, in the same order. m_valid comes when sums, record and, with
+// cfg_carry_in, membrane are there; without cfg_carry_in the membrane is zero. `known`: record and membrane are there,
+// so the sums alone are waited for.
 // Lines: reader 0 is that of records, reader 1 that of membranes.
-// Edges: bias or threshold of more than MEM_W bits raise err, as long as the record is at hand. Without CARRY cfg_carry_in must be 0.
+// Edges: bias or threshold of more than MEM_W bits raise err, as long as the record is at hand. Without CARRY
+// cfg_carry_in must be 0.
 module loas_records #(
     parameter integer MEM_W  = 24,
     parameter integer LINE_W = 1024,   // a line buffer for records, one for membranes
@@ -67,7 +69,8 @@ module loas_records #(
 
     loas_stream_reader #(.LINE_W(LINE_W), .ITEM_W(64), .LINES(1)) params_inst (
         .clk(clk), .rst(rst),
-        .s_valid(params_valid), .s_ready(params_ready), .s_addr(job_params), .s_end(job_params + {18'd0, job_cols, 3'd0}),
+        .s_valid(params_valid), .s_ready(params_ready), .s_addr(job_params),
+        .s_end(job_params + {18'd0, job_cols, 3'd0}),
         .req_valid(rd_valid[0]), .req_ready(rd_ready[0]), .req_addr(rd_addr[31:0]),
         .fetch_valid(unused_fetch), .fetch_ready(1'b0), .fetch_addr(unused_fetch_addr),
         .rsp_valid(rsp_valid[0]), .rsp_data(rsp_data),

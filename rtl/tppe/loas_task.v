@@ -7,15 +7,16 @@
 
 `include "loas_defs.vh"
 
-// Problem: a task of the scheduler is one output pixel, or with max pooling all pixels of a pooling window. The engine, the reader of
-// records and the reader of membranes each take a pixel's work as soon as they can, while sums of the pixel before still leave.
+// Problem: a task of the scheduler is one output pixel, or with max pooling all pixels of a pooling window. The engine,
+// the reader of records and the reader of membranes each take a pixel's work as soon as they can, while sums of the
+// pixel before still leave.
 //
-// Contract: a task is taken when everyone has taken the pixel at hand and no pixel of the pooling window is left; with DEEP task_ready
-// comes a cycle later, which the scheduler waits for. engine_*, params_* and state_* offer the pixel at hand with the fields job_*, which
-// hold until all three have been ready. job_tag numbers the pixels modulo 4.
-// Up to two pixels are remembered until their last sum leaves, which `done` tells (pulse): sum_* belong to the older one.
-// Edges: find_params is the address of the records of the pixel with the number find_tag, which must be the one at hand or one of the
-// two that are remembered.
+// Contract: a task is taken when everyone has taken the pixel at hand and no pixel of the pooling window is left; with
+// DEEP task_ready comes a cycle later, which the scheduler waits for. engine_*, params_* and state_* offer the pixel at
+// hand with the fields job_*, which hold until all three have been ready. job_tag numbers the pixels modulo 4. Up to
+// two pixels are remembered until their last sum leaves, which `done` tells (pulse): sum_* belong to the older one.
+// Edges: find_params is the address of the records of the pixel with the number find_tag, which must be the one at hand
+// or one of the two that are remembered.
 module loas_task #(
     parameter integer OUT_ENTRIES = 2048,
     parameter integer NUM_SLOTS   = 64,
@@ -90,7 +91,7 @@ module loas_task #(
     wire [31:0] step_x   = cfg_walk[32*`LOAS_WALK_STEP_X +: 32];
     wire [31:0] step_y   = cfg_walk[32*`LOAS_WALK_STEP_Y +: 32];
 
-    // ------------------------------------------------------------------------------------------------ the pixel at hand
+    // ----------------------------------------------------------------------------------------------- the pixel at hand
     localparam integer ENGINE = 0, PARAMS = 1, STATE = 2, KEPT = 3;
     localparam integer PARTS  = 4;
 
@@ -199,7 +200,7 @@ module loas_task #(
         end
     end
 
-    // ------------------------------------------------------------------------------- pixels remembered for their outputs
+    // ----------------------------------------------------------------------------- pixels remembered for their outputs
     reg               out_reg;           // place of the older one; pixel n is in place n mod 2
     reg [31:0]        kept_params_reg [0:1];
     reg [31:0]        kept_state_reg  [0:1];

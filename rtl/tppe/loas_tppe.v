@@ -5,17 +5,20 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: the machine hands out tasks and wants sums with all that a neuron needs of them. How sums are found is the engine's business.
-// This module is the frame around an engine: the task at hand, the cache port, records and membranes. Layouts: docs/image-format.md.
+// Problem: the machine hands out tasks and wants sums with all that a neuron needs of them. How sums are found is the
+// engine's business. This module is the frame around an engine: the task at hand, the cache port, records and
+// membranes. Layouts: docs/image-format.md.
 //
-// Contract: a task is taken while the one before is still being computed: its row, records, masks and weights are then read ahead.
-// task_ready falls only when a task is taken. With pooling a task is ph * pw output pixels one after the other, each with all its columns:
-// sum_pool_first and sum_pool_last tell which is at hand. sum_*: one column after the other in the order of the tasks; sum_last with
-// a pixel's last, sum_slot and sum_out_addr those of its task, sum_state_addr that of the pixel's membranes, sum_state what they were (zero
-// without cfg_carry_in). cfg_* are stable while tasks are inside and, with DEEP, the cycle before.
+// Contract: a task is taken while the one before is still being computed: its row, records, masks and weights are then
+// read ahead. task_ready falls only when a task is taken. With pooling a task is ph * pw output pixels one after the
+// other, each with all its columns: sum_pool_first and sum_pool_last tell which is at hand. sum_*: one column after the
+// other in the order of the tasks; sum_last with a pixel's last, sum_slot and sum_out_addr those of its task,
+// sum_state_addr that of the pixel's membranes, sum_state what they were (zero without cfg_carry_in). cfg_* are stable
+// while tasks are inside and, with DEEP, the cycle before.
 // Cache port: rd_* hold until rd_ready, a response for each read, in order, always taken (loas_fiber_cache).
-// Edges: err_fiber_a with the row's address: header and masks of the row disagree. err_fiber_b with the address of the block's
-// records: masks, weights and columns disagree, or a record does not fit MEM_W. Nothing sensible comes after an error until rst.
+// Edges: err_fiber_a with the row's address: header and masks of the row disagree. err_fiber_b with the address of the
+// block's records: masks, weights and columns disagree, or a record does not fit MEM_W. Nothing sensible comes after an
+// error until rst.
 // Events: exactly one of the first eight is high in each cycle; what they mean is in docs/inner-join.md.
 //
 //   task --> task at hand --> engine ----------------> records, membranes --> sum
@@ -31,7 +34,8 @@ module loas_tppe #(
     parameter integer MEM_W       = 24,
     parameter integer K_MAX       = 8192,   // RAM for two rows: 2 * K_MAX * (1 + word) bits and their prefix sums
     parameter integer LAGGY       = 1,
-    parameter integer SEQUENTIAL  = 0,      // 1: SparTen-SNN in place of the inner join (docs/sparten.md); LAGGY must be 0
+    // 1: SparTen-SNN in place of the inner join (docs/sparten.md); LAGGY must be 0
+    parameter integer SEQUENTIAL  = 0,
     parameter integer DEEP        = 0,      // 1: more pipeline stages, for the slow wires of an FPGA
     parameter integer FIFO_DEPTH  = 8,
     parameter integer LINE_W      = 1024,   // seven line buffers of this width
@@ -104,7 +108,7 @@ module loas_tppe #(
 
     localparam integer CHUNKS_W = $clog2(K_MAX / CHUNK_W + 1);
 
-    // --------------------------------------------------------------------------------------------------------- the layer
+    // ------------------------------------------------------------------------------------------------------- the layer
     wire [CHUNKS_W-1:0] chunks;
     wire [511:0]        walk;
     wire [511:0]        branch;
@@ -119,7 +123,7 @@ module loas_tppe #(
         .chunks(chunks), .walk(walk), .branch(branch), .index(index), .carry_in(carry_in), .state_stride(state_stride)
     );
 
-    // -------------------------------------------------------------------------------------------------- the task at hand
+    // ------------------------------------------------------------------------------------------------ the task at hand
     wire        engine_valid, engine_ready, params_valid, params_ready, state_valid, state_ready;
     wire [31:0] job_a_addr, job_a_addr2, job_state, job_params, job_masks, job_weights, job_nnz;
     wire [17:0] job_y, job_x, job_y2, job_x2;
@@ -135,17 +139,21 @@ module loas_tppe #(
         .task_a_addr2(task_a_addr2), .task_y2(task_y2), .task_x2(task_x2), .task_state(task_state),
         .task_params(task_params), .task_masks(task_masks), .task_weights(task_weights), .task_nnz(task_nnz),
         .task_cols(task_cols), .task_slot(task_slot), .task_out_addr(task_out_addr),
-        .engine_valid(engine_valid), .engine_ready(engine_ready), .params_valid(params_valid), .params_ready(params_ready),
+        .engine_valid(engine_valid), .engine_ready(engine_ready), .params_valid(params_valid),
+        .params_ready(params_ready),
         .state_valid(state_valid), .state_ready(state_ready),
-        .job_a_addr(job_a_addr), .job_y(job_y), .job_x(job_x), .job_a_addr2(job_a_addr2), .job_y2(job_y2), .job_x2(job_x2),
-        .job_state(job_state), .job_params(job_params), .job_masks(job_masks), .job_weights(job_weights), .job_nnz(job_nnz),
+        .job_a_addr(job_a_addr), .job_y(job_y), .job_x(job_x), .job_a_addr2(job_a_addr2), .job_y2(job_y2),
+        .job_x2(job_x2),
+        .job_state(job_state), .job_params(job_params), .job_masks(job_masks), .job_weights(job_weights),
+        .job_nnz(job_nnz),
         .job_cols(job_cols), .job_tag(job_tag),
         .done(sum_valid && sum_ready && sum_last), .sum_params(sum_params), .sum_state_addr(sum_state_addr),
-        .sum_slot(sum_slot), .sum_out_addr(sum_out_addr), .sum_pool_first(sum_pool_first), .sum_pool_last(sum_pool_last),
+        .sum_slot(sum_slot), .sum_out_addr(sum_out_addr), .sum_pool_first(sum_pool_first),
+        .sum_pool_last(sum_pool_last),
         .find_tag(err_b_tag), .find_params(err_b_params)
     );
 
-    // --------------------------------------------------------------------------- one cache port for all readers of lines
+    // ------------------------------------------------------------------------- one cache port for all readers of lines
     wire [2:0]  eng_rd_valid, eng_rd_ready, eng_rsp_valid;
     wire [95:0] eng_rd_addr;
     wire [1:0]  rec_rd_valid, rec_rd_ready, rec_rsp_valid;     // records, membranes
@@ -164,7 +172,7 @@ module loas_tppe #(
         .rsp_valid(rsp_valid)
     );
 
-    // ------------------------------------------------------------------------------------------------------- the engine
+    // ------------------------------------------------------------------------------------------------------ the engine
     wire               end_valid, end_ready, end_last;      // a column's sums
     wire [T*ACC_W-1:0] end_sum;
     wire               err_a, err_b;
@@ -174,7 +182,8 @@ module loas_tppe #(
     generate
         if (SEQUENTIAL != 0) begin : gen_sparten
             loas_engine_sparten #(
-                .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
+                .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W),
+                .K_MAX(K_MAX),
                 .DEEP(DEEP), .LINE_W(LINE_W), .INDEX_RATE(INDEX_RATE)
             ) engine_inst (
                 .clk(clk), .rst(rst),
@@ -193,7 +202,8 @@ module loas_tppe #(
             );
         end else begin : gen_join
             loas_engine_join #(
-                .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
+                .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W),
+                .K_MAX(K_MAX),
                 .LAGGY(LAGGY), .DEEP(DEEP), .FIFO_DEPTH(FIFO_DEPTH), .LINE_W(LINE_W), .INDEX_RATE(INDEX_RATE)
             ) engine_inst (
                 .clk(clk), .rst(rst),
@@ -220,7 +230,8 @@ module loas_tppe #(
         .clk(clk), .rst(rst), .cfg_carry_in(carry_in),
         .params_valid(params_valid), .params_ready(params_ready), .state_valid(state_valid), .state_ready(state_ready),
         .job_params(job_params), .job_state(job_state), .job_cols(job_cols),
-        .rd_valid(rec_rd_valid), .rd_ready(rec_rd_ready), .rd_addr(rec_rd_addr), .rsp_valid(rec_rsp_valid), .rsp_data(rsp_data),
+        .rd_valid(rec_rd_valid), .rd_ready(rec_rd_ready), .rd_addr(rec_rd_addr), .rsp_valid(rec_rsp_valid),
+        .rsp_data(rsp_data),
         .s_valid(end_valid), .s_ready(end_ready), .s_data(end_sum), .s_last(end_last),
         .m_valid(sum_valid), .m_ready(sum_ready), .m_data(sum_data), .m_bias(sum_bias), .m_threshold(sum_threshold),
         .m_state(sum_state), .m_last(sum_last),

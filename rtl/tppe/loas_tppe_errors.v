@@ -5,8 +5,8 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: an error of the row goes before one of the block that the engine finds, and that before a record that does not fit. With DEEP
-// what may be reported is kept first, and chosen from a cycle later.
+// Contract: an error of the row goes before one of the block that the engine finds, and that before a record that does
+// not fit. With DEEP what may be reported is kept first, and chosen from a cycle later.
 module loas_tppe_errors #(
     parameter integer DEEP = 0     // 1: 99 flip-flops
 ) (

@@ -5,9 +5,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: watches one port from reset on. Each breach prints one line and sets `error` until reset: valid dropped or payload
-// changed while stalled, burst across 4 KB, size other than the bus, address not beat aligned (with ALIGNED), burst type other than INCR,
-// WLAST or RLAST in the wrong place, answers without a request. `busy` tells that something is owed.
+// Contract: watches one port from reset on. Each breach prints one line and sets `error` until reset: valid dropped or
+// payload changed while stalled, burst across 4 KB, size other than the bus, address not beat aligned (with ALIGNED),
+// burst type other than INCR, WLAST or RLAST in the wrong place, answers without a request. `busy` tells that something
+// is owed.
 module loas_axi_checker #(
     parameter integer AXI_W   = 128,
     parameter integer ALIGNED = 1    // 0: the first beat of a burst may begin inside

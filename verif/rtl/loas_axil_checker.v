@@ -5,9 +5,9 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: watches one port from reset on. Each breach prints one line and sets `error` until reset: valid dropped or payload
-// changed while stalled, valid unknown, an answer to a write before both its address and its data were taken, an answer to a read
-// before its address was taken. Up to 2^31 transfers may be under way.
+// Contract: watches one port from reset on. Each breach prints one line and sets `error` until reset: valid dropped or
+// payload changed while stalled, valid unknown, an answer to a write before both its address and its data were taken,
+// an answer to a read before its address was taken. Up to 2^31 transfers may be under way.
 module loas_axil_checker #(
     parameter integer ADDR_W = 32
 ) (

@@ -8,8 +8,8 @@
 // Problem: the real driver is to talk to the simulated board through its UART pins.
 //
 // Contract: the parent gives the simulator a pseudo-terminal's master, not blocking, as standard input and output
-// (scripts/fpga_sim.py). Bytes from there go out at txd, bytes that come in at rxd go there. An empty input is looked at again
-// after 64 cycles. Bytes with a bad stop bit are not passed on, as a USB adapter's driver would not.
+// (scripts/fpga_sim.py). Bytes from there go out at txd, bytes that come in at rxd go there. An empty input is looked
+// at again after 64 cycles. Bytes with a bad stop bit are not passed on, as a USB adapter's driver would not.
 module loas_pty #(
     parameter integer CLK_HZ = 50000000,
     parameter integer BAUD   = 12500000

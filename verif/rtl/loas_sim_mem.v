@@ -5,22 +5,23 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: whole-machine runs need a memory at simulation speed, and error tests need answers that cocotbext-axi cannot give.
+// Problem: whole-machine runs need a memory at simulation speed, and error tests need answers that cocotbext-axi cannot
+// give.
 //
-// Contract: `mem` holds BYTES at bus address BASE on, zero at time 0; load it after time 0
-// (`initial begin #1; $readmemh("x.hex", mem_inst.mem); end`). Reads and writes are independent, in order, INCR and beat
-// aligned, up to QUEUE bursts of each. With stall_percent 0 every channel moves a beat a cycle; the first beat of a read
-// (the answer of a write) is valid `latency` + 2 cycles after the cycle of its AR (last W) handshake. Write data are
-// taken only after their AW, when `manner` is 0.
+// Contract: `mem` holds BYTES at bus address BASE on, zero at time 0; load it after time 0 (`initial begin #1;
+// $readmemh("x.hex", mem_inst.mem); end`). Reads and writes are independent, in order, INCR and beat aligned, up to
+// QUEUE bursts of each. With stall_percent 0 every channel moves a beat a cycle; the first beat of a read (the answer
+// of a write) is valid `latency` + 2 cycles after the cycle of its AR (last W) handshake. Write data are taken only
+// after their AW, when `manner` is 0.
 //
-// Manners, all legal in AXI4; change them only while nothing is under way. Bit 0: AR, AW and W have READY low until the cycle
-// after VALID was seen high, so a master that waits for READY first waits for ever. Bits 2:1, order: 0 the data of a burst
-// after its address, 1 as they come, 2 the address after the burst's first beat, 3 the address after its last beat. What comes
-// before its address is kept, up to W_QUEUE beats, and written when the address is known.
+// Manners, all legal in AXI4; change them only while nothing is under way. Bit 0: AR, AW and W have READY low until the
+// cycle after VALID was seen high, so a master that waits for READY first waits for ever. Bits 2:1, order: 0 the data
+// of a burst after its address, 1 as they come, 2 the address after the burst's first beat, 3 the address after its
+// last beat. What comes before its address is kept, up to W_QUEUE beats, and written when the address is known.
 //
 // Edges: stall_percent closes each channel at random (from `seed`, loaded by rst), 0 to 99. With err_en a beat that
-// contains err_addr answers err_resp (for writes: its burst's B, and the beat is not written); outside BYTES it is DECERR.
-// While `hang` is high nothing is accepted and no new beat or answer begins; what waited goes on afterwards.
+// contains err_addr answers err_resp (for writes: its burst's B, and the beat is not written); outside BYTES it is
+// DECERR. While `hang` is high nothing is accepted and no new beat or answer begins; what waited goes on afterwards.
 module loas_sim_mem #(
     parameter integer AXI_W = 128,
     parameter integer BYTES = 65536,
@@ -194,7 +195,8 @@ module loas_sim_mem #(
     wire [AXI_W/8-1:0] use_strb   = w_kept ? w_strb[w_get_reg[WPTR_W-1:0]] : s_axi_wstrb;
     wire [PTR_W:0]     begun_more = begun_reg - aw_put_reg;   // bursts whose address may come
     wire [PTR_W:0]     ended_more = ended_reg - aw_put_reg;
-    wire               aw_due     = manner[2:1] == 2'd3 ? ended_more != 0 : manner[2:1] == 2'd2 ? begun_more != 0 : 1'b1;
+    wire               aw_due     = manner[2:1] == 2'd3 ? ended_more != 0 : manner[2:1] == 2'd2
+        ? begun_more != 0 : 1'b1;
     wire               w_due      = manner[2:1] == 2'd0 ? aw_level != 0 : !w_level[WPTR_W];
     wire [1:0]     w_resp   = w_resp_reg != 2'b00 ? w_resp_reg :
                               err_en && w_beat == err_beat ? err_resp : w_in ? 2'b00 : 2'b11;

@@ -7,9 +7,9 @@
 
 // Problem: images must be loaded, dumped and exchanged between runs without a signal a word, in every simulator.
 //
-// Contract: a rising `load` reads <dir>/image.hex into the memory (words 0 to image_words - 1, AXI_W bits each, low word
-// first), a rising `dump` writes <dir>/dump.hex; <dir> is the plusarg +dir=, default ".". The memory stands at bus address
-// BASE. latency, stalls, errors, hangs and manners are loas_sim_mem's. With CHECK = 1 both ports are watched by
+// Contract: a rising `load` reads <dir>/image.hex into the memory (words 0 to image_words - 1, AXI_W bits each, low
+// word first), a rising `dump` writes <dir>/dump.hex; <dir> is the plusarg +dir=, default ".". The memory stands at bus
+// address BASE. latency, stalls, errors, hangs and manners are loas_sim_mem's. With CHECK = 1 both ports are watched by
 // loas_axi_checker and loas_axil_checker, and `axi_error` tells of a breach of the protocol.
 module loas_system #(
     parameter integer T           = 4,      // timesteps computed in parallel

@@ -7,11 +7,12 @@
 
 // Problem: the demo and the benchmarks need the machine at the full speed of the simulator.
 //
-// Contract: reads <dir>/image.hex, programs the registers, starts, prints `PROGRESS layer=.. row=.. cycle=..` lines, waits for
-// done or error, writes <dir>/dump.hex, and prints `RESULT status=.. error=.. addr=.. layer=.. cycles=.. axi=..`
-// (hexadecimal but for the cycles). Plusargs: +dir=, +size= (bytes of the image), +latency=, +stall=, +manner= (as in loas_sim_mem), +seed=,
-// +watchdog=, +poll= (cycles between looks at the progress), +max_cycles=. Exceeding max_cycles gives status=0 (busy bit as
-// read); axi=1: the protocol of the memory port was broken, a line before says how.
+// Contract: reads <dir>/image.hex, programs the registers, starts, prints `PROGRESS layer=.. row=.. cycle=..` lines,
+// waits for done or error, writes <dir>/dump.hex, and prints `RESULT status=.. error=.. addr=.. layer=.. cycles=..
+// axi=..` (hexadecimal but for the cycles). Plusargs: +dir=, +size= (bytes of the image), +latency=, +stall=, +manner=
+// (as in loas_sim_mem), +seed=, +watchdog=, +poll= (cycles between looks at the progress), +max_cycles=. Exceeding
+// max_cycles gives status=0 (busy bit as read); axi=1: the protocol of the memory port was broken, a line before says
+// how.
 module loas_tb #(
     parameter integer T           = 4,      // timesteps computed in parallel
     parameter integer NUM_TPPES   = 2,      // processing elements
@@ -272,7 +273,8 @@ module loas_tb #(
         axil_read(`LOAS_REG_ERR_LAYER);
         dump = 1'b1;
         repeat (4) @(negedge clk);
-        $display("RESULT status=%0h error=%0h addr=%0h layer=%0d cycles=%0d axi=%0d", status, code, addr, value, total, axi_error);
+        $display("RESULT status=%0h error=%0h addr=%0h layer=%0d cycles=%0d axi=%0d", status, code, addr, value, total,
+            axi_error);
         $finish;
     end
 

@@ -5,9 +5,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: loas_ulx3s as it is synthesised, with models of the FPGA's cells (fpga/sim) and of the SDRAM. The PLL's model hands its
-// input on, so the clock here is the machine's. loas_pty is the FT231X. A breach of the SDRAM's rules ends the simulation,
-// which scripts/fpga_sim.py takes for a failure. SDRAM_WORDS words of 16 bits exist, higher addresses wrap.
+// Contract: loas_ulx3s as it is synthesised, with models of the FPGA's cells (fpga/sim) and of the SDRAM. The PLL's
+// model hands its input on, so the clock here is the machine's. loas_pty is the FT231X. A breach of the SDRAM's rules
+// ends the simulation, which scripts/fpga_sim.py takes for a failure. SDRAM_WORDS words of 16 bits exist, higher
+// addresses wrap.
 module loas_ulx3s_tb #(
     parameter integer T            = 4,
     parameter integer NUM_TPPES    = 4,

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Legal inputs for the proofs of verif/mutant_proof.py about tb_join with LAGGY = 0 (sizes of `small` in verif/mutants.toml).
+// Legal inputs for the proofs of verif/mutant_proof.py about tb_join with LAGGY = 0 (sizes of `small` in
+// verif/mutants.toml).
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Every input is free, but for what the contract says: there is a rst before the first task, and cfg_chunks (1 to 4) changes
-// only while there is no task; a word's index is below K_MAX; the words in front of chunk c are at most c * CHUNK_W. Outputs are
-// zero where they mean nothing.
+// Every input is free, but for what the contract says: there is a rst before the first task, and cfg_chunks (1 to 4)
+// changes only while there is no task; a word's index is below K_MAX; the words in front of chunk c are at most c *
+// CHUNK_W. Outputs are zero where they mean nothing.
 module harness (
     input  wire        clk,
     input  wire        rst,
@@ -74,7 +75,8 @@ module harness (
         .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),
         .m_valid(m_valid), .m_ready(m_ready), .m_sum(sum), .m_last(last),
         .err(err), .err_bank(bank),
-        .ev_match(events[0]), .ev_empty(events[1]), .ev_stall_a(events[2]), .ev_stall_b(events[3]), .ev_stall_weight(events[4]),
+        .ev_match(events[0]), .ev_empty(events[1]), .ev_stall_a(events[2]), .ev_stall_b(events[3]),
+        .ev_stall_weight(events[4]),
         .ev_blocked(events[5]), .ev_idle(events[6]), .ev_wait(events[7]), .ev_correction(events[8])
     );
 

@@ -6,8 +6,8 @@
 `default_nettype none
 
 // Every input is free, but for what the contract of loas_compressor demands: layer_start comes while done, cfg_entries,
-// cfg_slots and cfg_readout change with it only, and there are a row, an entry and a slot at least. Outputs are zero where they
-// mean nothing.
+// cfg_slots and cfg_readout change with it only, and there are a row, an entry and a slot at least. Outputs are zero
+// where they mean nothing.
 module harness (
     input  wire        clk,
     input  wire        rst,
@@ -66,11 +66,13 @@ module harness (
         .clk(clk), .rst(rst), .layer_start(start), .cfg_m(cfg_m == 24'd0 ? 24'd1 : cfg_m),
         .cfg_entries(entries == 6'd0 ? 6'd1 : entries),
         .cfg_slots(slots == 3'd0 || slots > 3'd4 ? 3'd4 : slots),
-        .cfg_readout(readout), .cfg_out_base(cfg_out_base), .cfg_out_stride(cfg_out_stride), .done(done), .ev_row(ev_row),
+        .cfg_readout(readout), .cfg_out_base(cfg_out_base), .cfg_out_stride(cfg_out_stride), .done(done),
+        .ev_row(ev_row),
         .alloc_valid(alloc_valid), .alloc_slot(alloc_slot), .ent_valid(ent_valid), .ent_ready(ent_ready),
         .ent_slot(ent_slot), .ent_addr(ent_addr), .ent_data(ent_data), .ent_count(ent_count),
         .slot_free_valid(slot_free_valid), .slot_free(slot_free_raw), .cmd_valid(cmd_valid), .cmd_ready(cmd_ready),
-        .cmd_addr(cmd_addr_raw), .cmd_chunks(cmd_chunks_raw), .wr_valid(wr_valid), .wr_ready(wr_ready), .wr_data(wr_data_raw)
+        .cmd_addr(cmd_addr_raw), .cmd_chunks(cmd_chunks_raw), .wr_valid(wr_valid), .wr_ready(wr_ready),
+        .wr_data(wr_data_raw)
     );
 
 endmodule

@@ -5,8 +5,8 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Every input is free, but for what the contract says of pooled tasks: they have the same columns, at most POOL_COLS; the first
-// one has s_pool_first, the last one s_pool_last. Outputs are zero where they mean nothing.
+// Every input is free, but for what the contract says of pooled tasks: they have the same columns, at most POOL_COLS;
+// the first one has s_pool_first, the last one s_pool_last. Outputs are zero where they mean nothing.
 module harness (
     input  wire        clk,
     input  wire        rst,
@@ -71,9 +71,12 @@ module harness (
     end
 
     loas_out_slice dut (
-        .clk(clk), .rst(rst), .cfg_readout(cfg_readout), .cfg_drop_once(cfg_drop_once), .s_valid(valid), .s_ready(ready),
-        .s_word(s_word), .s_value(s_value), .s_last(last), .s_pool_first(!later_reg), .s_pool_last(pool_last), .s_slot(s_slot),
-        .s_out_addr(s_out_addr), .ent_valid(ent_valid), .ent_ready(ent_ready), .ent_slot(slot), .ent_addr(addr), .ent_data(data),
+        .clk(clk), .rst(rst), .cfg_readout(cfg_readout), .cfg_drop_once(cfg_drop_once), .s_valid(valid),
+        .s_ready(ready),
+        .s_word(s_word), .s_value(s_value), .s_last(last), .s_pool_first(!later_reg), .s_pool_last(pool_last),
+        .s_slot(s_slot),
+        .s_out_addr(s_out_addr), .ent_valid(ent_valid), .ent_ready(ent_ready), .ent_slot(slot), .ent_addr(addr),
+        .ent_data(data),
         .ent_count(count)
     );
 

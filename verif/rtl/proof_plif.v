@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Around the P-LIF in proofs: a layer's settings are legal and constant from rst to rst, and a membrane that means nothing is zero.
+// Around the P-LIF in proofs: a layer's settings are legal and constant from rst to rst, and a membrane that means
+// nothing is zero.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -56,9 +57,11 @@ module harness (
     end
 
     loas_plif dut (
-        .clk(clk), .rst(rst), .cfg_leak(leak_reg), .cfg_soft(soft_reg), .cfg_late(late_reg), .cfg_steps({2'd0, steps_reg}),
+        .clk(clk), .rst(rst), .cfg_leak(leak_reg), .cfg_soft(soft_reg), .cfg_late(late_reg),
+        .cfg_steps({2'd0, steps_reg}),
         .cfg_readout(readout_reg), .s_valid(s_valid && begun_reg), .s_ready(ready), .s_sum(s_sum), .s_bias(s_bias),
-        .s_threshold(s_threshold), .s_state(s_state), .s_tag(s_tag), .m_valid(m_valid), .m_ready(m_ready), .m_word(word),
+        .s_threshold(s_threshold), .s_state(s_state), .s_tag(s_tag), .m_valid(m_valid), .m_ready(m_ready),
+        .m_word(word),
         .m_state(state), .m_tag(tag)
     );
 

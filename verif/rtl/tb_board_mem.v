@@ -138,7 +138,8 @@ module tb_board_mem #(
     wire [15:0] dq;
 
     loas_board_mem #(
-        .AXI_W(AXI_W), .RAM_BYTES(RAM_BYTES), .SDRAM_EN(SDRAM_EN), .CLK_HZ(50_000_000), .INIT_US(1), .PIN_STAGES(PIN_STAGES)
+        .AXI_W(AXI_W), .RAM_BYTES(RAM_BYTES), .SDRAM_EN(SDRAM_EN), .CLK_HZ(50_000_000), .INIT_US(1),
+        .PIN_STAGES(PIN_STAGES)
     ) mem_inst (
         .clk           (clk),
         .rst           (rst),

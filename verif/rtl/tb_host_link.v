@@ -5,10 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: WORDS words of memory at 0x4000_0000, a counter of writes at 0x0000_0000 (any write adds 1 to it), SLVERR for
-// the rest of the first 4 KB, DECERR elsewhere. Every channel waits a random number of cycles. While `hang` is high the slave
-// takes and answers nothing. Bit 0 of `manner`: READY is low until VALID was seen; bits 2:1: 0 data after their address, 1 as they
-// come, 2 and 3 the address after its data; board_rst makes it forget what it has taken. `writes` counts all writes done.
+// Contract: WORDS words of memory at 0x4000_0000, a counter of writes at 0x0000_0000 (any write adds 1 to it), SLVERR
+// for the rest of the first 4 KB, DECERR elsewhere. Every channel waits a random number of cycles. While `hang` is high
+// the slave takes and answers nothing. Bit 0 of `manner`: READY is low until VALID was seen; bits 2:1: 0 data after
+// their address, 1 as they come, 2 and 3 the address after its data; board_rst makes it forget what it has taken.
+// `writes` counts all writes done.
 module tb_host_link #(
     parameter integer CLK_HZ       = 12000000,
     parameter integer BAUD         = 3000000,
@@ -175,7 +176,8 @@ module tb_host_link #(
         if (ar_reg && !rvalid && chance_reg[4] && !hang) begin
             rvalid <= 1'b1;
             rresp  <= response(ar_addr_reg);
-            rdata  <= response(ar_addr_reg) != 2'b00 ? 32'hDEADBEEF : ar_addr_reg[30] ? mem[ar_addr_reg[INDEX_W+1:2]] : count_reg;
+            rdata  <= response(ar_addr_reg) != 2'b00 ? 32'hDEADBEEF : ar_addr_reg[30]
+                ? mem[ar_addr_reg[INDEX_W+1:2]] : count_reg;
         end
         if (rvalid && rready) begin
             rvalid <= 1'b0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Test top: the inner join alone, front and back as in loas_tppe, or loas_sparten for both, with the RAMs of a row open for writing.
+// Test top: the inner join alone, front and back as in loas_tppe, or loas_sparten for both, with the RAMs of a row open
+// for writing.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
@@ -65,7 +66,8 @@ module tb_join #(
     output wire                               ev_idle,
     output wire                               ev_wait,
     output wire                               ev_correction,
-    output wire                               spike_valid,    // SEQUENTIAL: a match goes to its sum, with what nobody reads:
+    // SEQUENTIAL: a match goes to its sum, with what nobody reads:
+    output wire                               spike_valid,
     output wire [$clog2(WINDOW*CHUNK_W+1)-1:0] spike          // its place by the prefix sum over A
 );
 
@@ -119,20 +121,25 @@ module tb_join #(
             genvar i;
             for (i = 0; i < WORDS; i = i + 1) begin : gen_word
                 loas_ram #(.W(WORD_W), .DEPTH(2 << (BASE_W - WORDS_B))) word_ram_inst (
-                    .clk(clk), .wr_en(word_wr_en && word_wr_addr[WORDS_B-1:0] == i), .wr_addr(word_wr_addr[BASE_W:WORDS_B]),
+                    .clk(clk), .wr_en(word_wr_en && word_wr_addr[WORDS_B-1:0] == i),
+                    .wr_addr(word_wr_addr[BASE_W:WORDS_B]),
                     .wr_data(padded[WORD_W-1:0]),
-                    .rd_en(word_rd_en), .rd_addr({word_rd_bank, word_rd_index[BASE_W-1:WORDS_B]}), .rd_data(words[i*WORD_W +: WORD_W])
+                    .rd_en(word_rd_en), .rd_addr({word_rd_bank, word_rd_index[BASE_W-1:WORDS_B]}),
+                    .rd_data(words[i*WORD_W +: WORD_W])
                 );
             end
             loas_sparten #(
-                .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .K_MAX(K_MAX),
+                .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W),
+                .K_MAX(K_MAX),
                 .LINE_W(LINE_W), .POS_W(POS_W)
             ) rival_inst (
                 .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
                 .s_valid(s_valid), .s_ready(s_ready), .s_cols(s_cols), .s_start(s_start), .s_end(s_end),
                 .complete(complete), .free(m_valid && m_ready && m_last),
-                .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
-                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_chunk(words),
+                .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window),
+                .mask_rd_data(mask_rd_data),
+                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
+                .word_rd_chunk(words),
                 .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
                 .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),
                 .m_valid(m_valid), .m_ready(m_ready), .m_sum(m_sum), .m_last(m_last),
@@ -161,13 +168,15 @@ module tb_join #(
             );
 
             loas_join #(
-                .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .DEEP(DEEP),
+                .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX),
+                .LAGGY(LAGGY), .DEEP(DEEP),
                 .LINE_W(LINE_W), .POS_W(POS_W), .LOC_W(LOC_W)
             ) front_inst (
                 .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
                 .s_valid(s_valid), .s_ready(s_ready), .s_cols(s_cols), .s_start(s_start), .s_end(s_end),
                 .complete(complete), .ld_valid(ld_valid), .ld_bank(ld_bank), .ld_masks(ld_masks),
-                .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
+                .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window),
+                .mask_rd_data(mask_rd_data),
                 .mask_rd_base(mask_rd_base),
                 .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
                 .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),
@@ -184,19 +193,24 @@ module tb_join #(
                     .FIFO_DEPTH(FIFO_DEPTH), .DEEP(DEEP), .LOC_W(LOC_W)
                 ) back_inst (
                     .clk(clk), .rst(rst),
-                    .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match), .s_col_last(e_col_last),
+                    .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match),
+                    .s_col_last(e_col_last),
                     .s_task_last(e_task_last), .s_bank(e_bank), .s_loc(e_loc), .complete(complete),
-                    .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk), .base_rd_data(base_rd_data),
-                    .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
+                    .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk),
+                    .base_rd_data(base_rd_data),
+                    .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
+                    .word_rd_data(word_rd_data),
                     .m_valid(m_valid), .m_ready(m_ready), .m_sum(m_sum), .m_last(m_last),
                     .ev_wait(ev_wait), .ev_correction(ev_correction)
                 );
             end else begin : gen_fast
                 loas_join_fast #(.T(T), .WEIGHT_W(WEIGHT_W), .ACC_W(ACC_W), .LOC_W(LOC_W)) back_inst (
                     .clk(clk), .rst(rst),
-                    .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match), .s_col_last(e_col_last),
+                    .s_valid(e_valid), .s_ready(e_ready), .s_weight(e_weight), .s_match(e_match),
+                    .s_col_last(e_col_last),
                     .s_task_last(e_task_last), .s_bank(e_bank), .s_loc(e_loc),
-                    .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
+                    .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
+                    .word_rd_data(word_rd_data),
                     .m_valid(m_valid), .m_ready(m_ready), .m_sum(m_sum), .m_last(m_last)
                 );
                 assign base_rd_en    = 1'b0;

@@ -62,9 +62,11 @@ module tb_out_rows #(
     );
 
     loas_compressor #(
-        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .OUT_ENTRIES(OUT_ENTRIES), .NUM_SLOTS(NUM_SLOTS), .DEEP(DEEP)
+        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .OUT_ENTRIES(OUT_ENTRIES), .NUM_SLOTS(NUM_SLOTS),
+        .DEEP(DEEP)
     ) compressor_inst (
-        .clk(clk), .rst(rst), .layer_start(layer_start), .cfg_m(cfg_m), .cfg_entries(cfg_entries), .cfg_slots(cfg_slots),
+        .clk(clk), .rst(rst), .layer_start(layer_start), .cfg_m(cfg_m), .cfg_entries(cfg_entries),
+        .cfg_slots(cfg_slots),
         .cfg_readout(cfg_readout), .cfg_out_base(cfg_out_base), .cfg_out_stride(cfg_out_stride), .done(done),
         .ev_row(ev_row), .row_slot(row_slot), .row_valid(row_valid), .row_count(row_count), .rd_en(rd_en),
         .rd_addr(rd_addr), .rd_data(rd_data), .slot_free_valid(slot_free_valid), .slot_free(slot_free),

@@ -5,7 +5,8 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: loas_pynq_z2 port by port, IDs of one bit that are always zero. Both ports are watched: `axi_error` tells of a breach.
+// Contract: loas_pynq_z2 port by port, IDs of one bit that are always zero. Both ports are watched: `axi_error` tells
+// of a breach.
 module tb_pynq_z2 #(
     parameter integer T           = 4,
     parameter integer NUM_TPPES   = 2,

@@ -5,8 +5,9 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// An engine gets tasks (one row of A and a block of columns of B), reads what it needs through lines of the cache, and gives the T sums of
-// each column. All engines have these ports; docs/engines.md is their contract, docs/inner-join.md explains this one.
+// An engine gets tasks (one row of A and a block of columns of B), reads what it needs through lines of the cache, and
+// gives the T sums of each column. All engines have these ports; docs/engines.md is their contract, docs/inner-join.md
+// explains this one.
 //
 //   tasks -> operands --> join front --> LAGGY or FAST back --> sums
 //                row, windows of masks, lines of weights
@@ -89,7 +90,8 @@ module loas_engine_join #(
     localparam integer SLICE_AW = CHUNK_W > SLICE_W ? $clog2(CHUNK_W / SLICE_W) : 1;
     localparam integer WINDOW_B = $clog2(WINDOW);
     localparam integer LOC_W    = LAGGY != 0 ? CHUNK_AW + SLICE_AW + $clog2(SLICE_W) : BASE_W;
-    // weights of a task: at most 1024 columns of K_MAX, behind less than a line; one bit more, so that all ones is never met
+    // weights of a task: at most 1024 columns of K_MAX, behind less than a line; one bit more, so that all ones is
+    // never met
     localparam integer POS_W    = $clog2(K_MAX) + 12;
 
     wire                j_valid, j_ready, j_waits, free;
@@ -119,7 +121,8 @@ module loas_engine_join #(
     wire                join_stall_a, join_idle;
 
     loas_operands #(
-        .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .DEEP(DEEP),
+        .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(LAGGY),
+        .DEEP(DEEP),
         .LINE_W(LINE_W), .INDEX_RATE(INDEX_RATE), .POS_W(POS_W)
     ) operands_inst (
         .clk(clk), .rst(rst),
@@ -129,10 +132,13 @@ module loas_engine_join #(
         .s_masks(s_masks), .s_weights(s_weights), .s_nnz(s_nnz), .s_cols(s_cols), .s_tag(s_tag),
         .rd_valid(rd_valid), .rd_ready(rd_ready), .rd_addr(rd_addr), .rsp_valid(rsp_valid), .rsp_data(rsp_data),
         .hint_valid(hint_valid), .hint_ready(hint_ready), .hint_addr(hint_addr),
-        .j_valid(j_valid), .j_ready(j_ready), .j_cols(j_cols), .j_start(j_start), .j_stop(j_stop), .j_waits(j_waits), .free(free),
+        .j_valid(j_valid), .j_ready(j_ready), .j_cols(j_cols), .j_start(j_start), .j_stop(j_stop), .j_waits(j_waits),
+        .free(free),
         .complete(complete), .ld_valid(ld_valid), .ld_bank(ld_bank), .ld_masks(ld_masks),
-        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
-        .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk), .base_rd_data(base_rd_data),
+        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window),
+        .mask_rd_data(mask_rd_data),
+        .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk),
+        .base_rd_data(base_rd_data),
         .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
         .word_rd_data(word_rd_data), .word_rd_chunk(word_rd_chunk),
         .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
@@ -140,7 +146,7 @@ module loas_engine_join #(
         .err_a(err_a), .err_a_addr(err_a_addr), .err_b(err_block), .err_b_tag(err_block_tag)
     );
 
-    // -------------------------------------------------------------------------------------------------------------- front
+    // ----------------------------------------------------------------------------------------------------------- front
     wire                ent_valid, ent_ready, ent_match, ent_col_last, ent_task_last, ent_bank;
     wire [WEIGHT_W-1:0] ent_weight;
     wire [LOC_W-1:0]    ent_loc;
@@ -165,7 +171,7 @@ module loas_engine_join #(
         .ev_stall_weight(ev_stall_weight), .ev_blocked(join_blocked), .ev_idle(join_idle)
     );
 
-    // --------------------------------------------------------------------------------------------------------------- back
+    // ------------------------------------------------------------------------------------------------------------ back
     generate
         if (LAGGY != 0) begin : gen_laggy
             assign window_base = {WINDOW*BASE_W{1'b0}};   // the sums of slices go to the back
@@ -177,8 +183,10 @@ module loas_engine_join #(
                 .s_valid(ent_valid), .s_ready(ent_ready), .s_weight(ent_weight), .s_match(ent_match),
                 .s_col_last(ent_col_last), .s_task_last(ent_task_last), .s_bank(ent_bank), .s_loc(ent_loc),
                 .complete(complete),
-                .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk), .base_rd_data(base_rd_data),
-                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
+                .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk),
+                .base_rd_data(base_rd_data),
+                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
+                .word_rd_data(word_rd_data),
                 .m_valid(sum_valid), .m_ready(sum_ready), .m_sum(sum_data), .m_last(sum_last),
                 .ev_wait(row_wait), .ev_correction(ev_correction)
             );
@@ -187,7 +195,8 @@ module loas_engine_join #(
                 .clk(clk), .rst(rst),
                 .s_valid(ent_valid), .s_ready(ent_ready), .s_weight(ent_weight), .s_match(ent_match),
                 .s_col_last(ent_col_last), .s_task_last(ent_task_last), .s_bank(ent_bank), .s_loc(ent_loc),
-                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_data(word_rd_data),
+                .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
+                .word_rd_data(word_rd_data),
                 .m_valid(sum_valid), .m_ready(sum_ready), .m_sum(sum_data), .m_last(sum_last)
             );
             wire [CHUNK_AW+WINDOW_B:0] first_chunk = {{(CHUNK_AW+WINDOW_B+1-WIN_AW){1'b0}}, mask_rd_window} << WINDOW_B;
@@ -201,7 +210,7 @@ module loas_engine_join #(
         end
     endgenerate
 
-    // --------------------------------------------------------------------------------------------------------- sums, errors
+    // ---------------------------------------------------------------------------------------------------- sums, errors
     loas_cut #(.W(T*ACC_W + 1), .CUT(DEEP)) sum_cut_inst (
         .clk(clk), .rst(rst), .s_valid(sum_valid), .s_ready(sum_ready), .s_data({sum_last, sum_data}),
         .m_valid(m_valid), .m_ready(m_ready), .m_data({m_last, m_sum})

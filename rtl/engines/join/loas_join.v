@@ -5,24 +5,29 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: for each column of a block, AND its mask chunks with those of the row, walk the matches in order, and find each
-// one's weight with one fast prefix sum over B. Most chunks have no match, so WINDOW of them are looked at together.
+// Problem: for each column of a block, AND its mask chunks with those of the row, walk the matches in order, and find
+// each one's weight with one fast prefix sum over B. Most chunks have no match, so WINDOW of them are looked at
+// together.
 //
 // Contract: a task is s_cols columns of cfg_chunks chunks each; tasks use row banks 0, 1, 0, 1, ... B's masks come at
-// b_* in windows of WINDOW chunks, column after column, a column's last window filled with zeros, b_last with the task's last. The lines of its weights come at w_*, w_last with the last one, none
-// for a task without weights; its first weight is in place s_start of the first line (or of a later one: then lines in front are
-// passed), the one behind its last in s_end.
+// b_* in windows of WINDOW chunks, column after column, a column's last window filled with zeros, b_last with the
+// task's last. The lines of its weights come at w_*, w_last with the last one, none for a task without weights; its
+// first weight is in place s_start of the first line (or of a later one: then lines in front are passed), the one
+// behind its last in s_end.
 // Out, in order: an entry for each match, and one without where a column's end does not go with a match. e_col_last and
-// e_task_last mark the ends; the task's end comes when all its lines are used up. e_weight has no meaning without a match.
+// e_task_last mark the ends; the task's end comes when all its lines are used up. e_weight has no meaning without a
+// match.
 // Where the word is: LAGGY: e_loc = {chunk, slice, ones of A's slice below the match}; FAST: e_loc = index of the word.
-// Rate: a window takes max(1, matches) cycles as long as nobody stalls, without a gap between windows, columns or tasks. A line
-// of weights that is behind the last match is left while the match before still moves, so going on to the next is free.
-// Exactly one of ev_* is high in each cycle: what the issue slot did, or why it could not. ev_blocked: entries are not taken.
+// Rate: a window takes max(1, matches) cycles as long as nobody stalls, without a gap between windows, columns or
+// tasks. A line of weights that is behind the last match is left while the match before still moves, so going on to the
+// next is free. Exactly one of ev_* is high in each cycle: what the issue slot did, or why it could not. ev_blocked:
+// entries are not taken.
 //
-// Stages: F0 reads A's window; F1 meets B's; F2 issues a match a cycle; F3 prefix sum; F4 picks the weight. With DEEP a skid buffer
-// between F3 and F4, so that neither the prefix sum meets the line of weights, nor a wait for it the front, in the same cycle.
-// Edges: more or fewer weights than s_end says, or a b_last that does not fit s_cols, raise err, a level, and the stream has no
-// meaning from there on.
+// Stages: F0 reads A's window; F1 meets B's; F2 issues a match a cycle; F3 prefix sum; F4 picks the weight. With DEEP a
+// skid buffer between F3 and F4, so that neither the prefix sum meets the line of weights, nor a wait for it the front,
+// in the same cycle.
+// Edges: more or fewer weights than s_end says, or a b_last that does not fit s_cols, raise err, a level, and the
+// stream has no meaning from there on.
 module loas_join #(
     parameter integer CHUNK_W  = 128,
     parameter integer WINDOW   = 1,     // 1, 2 or 4 chunks; an AND, a priority encoder and a popcount each
@@ -111,7 +116,7 @@ module loas_join #(
 
     wire f1_fire, f2_ready, f2_done, f3_ready, f4_ready;
 
-    // ------------------------------------------------------------------------------------------ F0: the next window of A
+    // ---------------------------------------------------------------------------------------- F0: the next window of A
     reg                f0_valid_reg;
     reg                f0_bank_reg;
     reg                f0_first_reg;     // first window of the task
@@ -161,7 +166,7 @@ module loas_join #(
         end
     end
 
-    // -------------------------------------------------------------------------------------------- F1: A meets B, a window
+    // ----------------------------------------------------------------------------------------- F1: A meets B, a window
     reg                f1_first_reg;
     reg                f1_col_last_reg;
     reg                f1_task_last_reg;
@@ -189,7 +194,7 @@ module loas_join #(
         if (rst) f1_valid_reg <= 1'b0;
     end
 
-    // -------------------------------------------------------------------------------------------------- F2: match by match
+    // ---------------------------------------------------------------------------------------------- F2: match by match
     reg                f2_valid_reg;
     reg                f2_col_last_reg;
     reg                f2_task_last_reg;
@@ -202,7 +207,8 @@ module loas_join #(
     reg [POS_W-1:0]    f2_pos_reg;       // place of the first weight of the window
     reg [POS_W-1:0]    f2_end_reg;
 
-    // of the first chunk with a match: the match, the masks, and the place of its first weight; and the place behind the window
+    // of the first chunk with a match: the match, the masks, and the place of its first weight; and the place behind
+    // the window
     wire [CHUNK_AW-1:0] f2_chunk;
     wire                f2_any;
     wire [PLACE_W-1:0]  f2_place;
@@ -216,7 +222,8 @@ module loas_join #(
     wire                f2_step  = f2_valid_reg && (!f2_send || f3_ready);
 
     wire                f1_bad   = f1_fire && b_last != f1_task_last_reg;
-    wire                f2_bad   = f2_valid_reg && (f2_next > f2_end_reg || (f2_task_last_reg && f2_next != f2_end_reg));
+    wire                f2_bad   = f2_valid_reg
+        && (f2_next > f2_end_reg || (f2_task_last_reg && f2_next != f2_end_reg));
 
     // f2_rest itself comes late, and all of the front waits for this
     loas_at_most_one #(.W(WIDE)) end_inst (.in(f2_left_reg), .yes(f2_end));
@@ -245,8 +252,10 @@ module loas_join #(
             wire [PLACE_W-1:0]  place;
             wire [CHUNK_W-1:0]  onehot;
             wire                mine = any && !earlier[c];
-            wire [PICK_W-1:0]   here = {sum[SUM_W*c +: SUM_W], f2_b_reg[CHUNK_W*c +: CHUNK_W], f2_a_reg[CHUNK_W*c +: CHUNK_W], place};
-            loas_prio_enc #(.W(CHUNK_W)) match_inst (.in(f2_left_reg[CHUNK_W*c +: CHUNK_W]), .any(any), .index(place), .onehot(onehot));
+            wire [PICK_W-1:0]   here =
+                {sum[SUM_W*c +: SUM_W], f2_b_reg[CHUNK_W*c +: CHUNK_W], f2_a_reg[CHUNK_W*c +: CHUNK_W], place};
+            loas_prio_enc #(.W(CHUNK_W)) match_inst (.in(f2_left_reg[CHUNK_W*c +: CHUNK_W]), .any(any), .index(place),
+                .onehot(onehot));
             if (DEEP != 0) begin : gen_early
                 reg  [OFFSET_W-1:0] ones_reg;
                 wire [OFFSET_W-1:0] count;
@@ -256,10 +265,12 @@ module loas_join #(
                 end
                 assign ones[OFFSET_W*c +: OFFSET_W] = ones_reg;
             end else begin : gen_late
-                loas_popcount #(.W(CHUNK_W)) ones_inst (.in(f2_b_reg[CHUNK_W*c +: CHUNK_W]), .count(ones[OFFSET_W*c +: OFFSET_W]));
+                loas_popcount #(.W(CHUNK_W)) ones_inst (.in(f2_b_reg[CHUNK_W*c +: CHUNK_W]),
+                    .count(ones[OFFSET_W*c +: OFFSET_W]));
             end
             assign earlier[c+1]                    = earlier[c] || any;
-            assign sum[SUM_W*(c+1) +: SUM_W]       = sum[SUM_W*c +: SUM_W] + {{(SUM_W-OFFSET_W){1'b0}}, ones[OFFSET_W*c +: OFFSET_W]};
+            assign sum[SUM_W*(c+1) +: SUM_W]       =
+                sum[SUM_W*c +: SUM_W] + {{(SUM_W-OFFSET_W){1'b0}}, ones[OFFSET_W*c +: OFFSET_W]};
             assign pick[PICK_W*(c+1) +: PICK_W]    = pick[PICK_W*c +: PICK_W] | (here & {PICK_W{mine}});
             assign chunk_chain[2*(c+1) +: 2]       = chunk_chain[2*c +: 2] | (HERE & {2{mine}});
             assign f2_rest[CHUNK_W*c +: CHUNK_W]   = f2_left_reg[CHUNK_W*c +: CHUNK_W] & ~(onehot & {CHUNK_W{mine}});
@@ -310,7 +321,7 @@ module loas_join #(
         end
     end
 
-    // -------------------------------------------------------------------------------------------- F3: place of the weight
+    // ----------------------------------------------------------------------------------------- F3: place of the weight
     reg               f3_valid_reg;
     reg               f3_match_reg;
     reg               f3_col_last_reg;
@@ -400,14 +411,15 @@ module loas_join #(
         end
     endgenerate
 
-    // ---------------------------------------------------------------------------------------------------- F4: the weight
+    // -------------------------------------------------------------------------------------------------- F4: the weight
     // what enters
     localparam integer IN_W = 5 + LOC_W + POS_W;
     wire             in_valid, in_fire;
     wire             in_match, in_col_last, in_task_last, in_weights, in_bank;
     wire [LOC_W-1:0] in_loc;
     wire [POS_W-1:0] in_weight;
-    wire [IN_W-1:0]  f3_out = {f3_match_reg, f3_col_last_reg, f3_task_last_reg, f3_weights_reg, f3_bank_reg, f3_loc, f3_weight};
+    wire [IN_W-1:0]  f3_out =
+        {f3_match_reg, f3_col_last_reg, f3_task_last_reg, f3_weights_reg, f3_bank_reg, f3_loc, f3_weight};
 
     assign in_fire = in_valid && f4_ready;
 
@@ -480,7 +492,7 @@ module loas_join #(
     assign e_bank      = f4_bank_reg;
     assign e_loc       = f4_loc_reg;
 
-    // ------------------------------------------------------------------------------------------------------------ events
+    // ---------------------------------------------------------------------------------------------------------- events
     wire f2_stuck = f2_valid_reg && !f2_step;
 
     assign ev_match        = f2_step && f2_any;

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright LoAS contributors
-// Inner join, back, LAGGY: adds each weight as if its neuron had fired at every timestep, and takes off later what was too much.
+// Inner join, back, LAGGY: adds each weight as if its neuron had fired at every timestep, and takes off later what was
+// too much.
 `resetall
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: the place of a packed word is known later than the match. So the weight goes at once into a pseudo accumulator; match
-// and weight wait in two FIFOs until the laggy prefix sums and the words of the row are there. Then the weight goes into the
-// correction accumulators of the timesteps without a spike, and at the column's end O[t] = pseudo - correction[t].
+// Problem: the place of a packed word is known later than the match. So the weight goes at once into a pseudo
+// accumulator; match and weight wait in two FIFOs until the laggy prefix sums and the words of the row are there. Then
+// the weight goes into the correction accumulators of the timesteps without a spike, and at the column's end O[t] =
+// pseudo - correction[t].
 //
-// Contract: s_* is the stream of loas_join; an entry is taken each cycle while the FIFOs have room. m_*: the T sums of each column,
-// m_last with the task's last. A finished column's pseudo sum waits beside its last weight, so that the next column starts
-// at once.
-// Stages: C0 reads the sums of the slices, C1 the word, C2 corrects. They stop together while C2 ends a column and m is not taken.
-// With DEEP the word and what goes with it pass a register in front of C2.
-// Widths: the packer bounds the sum of |w| of a column, so every sum of a subset fits ACC_W. Sums that wrap come out right as
-// long as O[t] fits.
-// ev_correction: a word that was not all ones was corrected.
+// Contract: s_* is the stream of loas_join; an entry is taken each cycle while the FIFOs have room. m_*: the T sums of
+// each column, m_last with the task's last. A finished column's pseudo sum waits beside its last weight, so that the
+// next column starts at once.
+// Stages: C0 reads the sums of the slices, C1 the word, C2 corrects. They stop together while C2 ends a column and m is
+// not taken. With DEEP the word and what goes with it pass a register in front of C2.
+// Widths: the packer bounds the sum of |w| of a column, so every sum of a subset fits ACC_W. Sums that wrap come out
+// right as long as O[t] fits. ev_correction: a word that was not all ones was corrected.
 module loas_join_laggy #(
     parameter integer T          = 4,
     parameter integer CHUNK_W    = 128,
@@ -67,10 +68,11 @@ module loas_join_laggy #(
     localparam integer POS_W    = LOC_W + 4;
     localparam integer LEVEL_W  = $clog2(FIFO_DEPTH + 1);
 
-    // --------------------------------------------------------------------------------------------- pseudo sum and FIFOs
+    // -------------------------------------------------------------------------------------------- pseudo sum and FIFOs
     reg  [ACC_W-1:0] pseudo_reg;
 
-    wire [ACC_W-1:0] pseudo = pseudo_reg + (s_match ? {{(ACC_W-WEIGHT_W){s_weight[WEIGHT_W-1]}}, s_weight} : {ACC_W{1'b0}});
+    wire [ACC_W-1:0] pseudo =
+        pseudo_reg + (s_match ? {{(ACC_W-WEIGHT_W){s_weight[WEIGHT_W-1]}}, s_weight} : {ACC_W{1'b0}});
     wire             push   = s_valid && s_ready;
 
     wire pos_ready, pos_valid, pop;
@@ -100,7 +102,7 @@ module loas_join_laggy #(
         .m_valid(weight_valid), .m_ready(pop), .m_data({c0_pseudo, weight}), .level(unused_weight_level)
     );
 
-    // ------------------------------------------------------------------------------------------- C0: sums of the slices
+    // ------------------------------------------------------------------------------------------ C0: sums of the slices
     wire go;          // C1 and C2 move
     wire head_bank;
     wire c0_match, c0_col_last, c0_task_last;
@@ -115,7 +117,7 @@ module loas_join_laggy #(
     assign base_rd_bank  = head_bank;
     assign base_rd_chunk = c0_chunk;
 
-    // ------------------------------------------------------------------------------------------------------ C1: the word
+    // ---------------------------------------------------------------------------------------------------- C1: the word
     reg                c1_valid_reg;
     reg                c1_match_reg;
     reg                c1_col_last_reg;
@@ -132,7 +134,7 @@ module loas_join_laggy #(
     assign word_rd_bank  = c1_bank_reg;
     assign word_rd_index = base + {{(BASE_W-SLICE_B){1'b0}}, c1_count_reg};
 
-    // ------------------------------------------------------------------------------------------------ C2: the correction
+    // ---------------------------------------------------------------------------------------------- C2: the correction
     localparam integer C2_W = 4 + WEIGHT_W + ACC_W;
     reg  [C2_W-1:0]     read_reg;      // beside the word that has been read
     wire                c2_valid, c2_match, c2_col_last, c2_task_last;
@@ -151,7 +153,8 @@ module loas_join_laggy #(
             c1_count_reg     <= c0_count;
             c1_weight_reg    <= weight;
             c1_pseudo_reg    <= c0_pseudo;
-            read_reg         <= {c1_valid_reg, c1_match_reg, c1_col_last_reg, c1_task_last_reg, c1_weight_reg, c1_pseudo_reg};
+            read_reg         <=
+                {c1_valid_reg, c1_match_reg, c1_col_last_reg, c1_task_last_reg, c1_weight_reg, c1_pseudo_reg};
         end
         if (rst) begin
             c1_valid_reg     <= 1'b0;
@@ -168,13 +171,15 @@ module loas_join_laggy #(
                 if (rst) word_reg[C2_W-1] <= 1'b0;
             end
         end else begin : gen_word
-            assign {c2_word, c2_valid, c2_match, c2_col_last, c2_task_last, c2_weight, c2_pseudo} = {word_rd_data, read_reg};
+            assign {c2_word, c2_valid, c2_match, c2_col_last, c2_task_last, c2_weight, c2_pseudo} =
+                {word_rd_data, read_reg};
         end
     endgenerate
 
     reg               m_valid_reg;
     reg               m_last_reg;
-    reg [T*ACC_W-1:0] m_sum_reg;     // DEEP: the corrections, which m_pseudo_reg becomes the sums with behind the register
+    // DEEP: the corrections, which m_pseudo_reg becomes the sums with behind the register
+    reg [T*ACC_W-1:0] m_sum_reg;
     reg [ACC_W-1:0]   m_pseudo_reg;
     reg [T*ACC_W-1:0] fix_reg;       // correction accumulators
 
@@ -196,7 +201,8 @@ module loas_join_laggy #(
                 if (done) m_sum_reg[t*ACC_W +: ACC_W] <= DEEP != 0 ? sum : c2_pseudo - sum;
                 if (rst) fix_reg[t*ACC_W +: ACC_W] <= {ACC_W{1'b0}};
             end
-            assign m_sum[t*ACC_W +: ACC_W] = DEEP != 0 ? m_pseudo_reg - m_sum_reg[t*ACC_W +: ACC_W] : m_sum_reg[t*ACC_W +: ACC_W];
+            assign m_sum[t*ACC_W +: ACC_W] = DEEP != 0
+                ? m_pseudo_reg - m_sum_reg[t*ACC_W +: ACC_W] : m_sum_reg[t*ACC_W +: ACC_W];
         end
     endgenerate
 

@@ -5,18 +5,20 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: a block's masks come as bitmasks or as index code, and its weights without a gap. An engine wants windows of masks, column after
-// column, and lines of weights.
+// Problem: a block's masks come as bitmasks or as index code, and its weights without a gap. An engine wants windows of
+// masks, column after column, and lines of weights.
 //
-// Contract: masks_*, weights_* and code_* take a block, each as soon as it can: the reader of masks, the reader of weights, and the decoder
-// (which takes it at once when the layer has bitmasks). s_* are the block's fields and hold until all three have it. s_tag numbers blocks.
-// b_*: windows of WINDOW chunks, b_last with the block's last. w_*: lines of weights, w_last with the last, none for a block without
-// weights. The first weight is in place s_start of the first line, the one after the last in s_stop, which is all ones when s_nnz is more
-// than any block can have.
-// Masks are what an engine uses up fastest, so their lines are fetched ahead, by hints. With DEEP windows and lines pass a skid buffer.
+// Contract: masks_*, weights_* and code_* take a block, each as soon as it can: the reader of masks, the reader of
+// weights, and the decoder (which takes it at once when the layer has bitmasks). s_* are the block's fields and hold
+// until all three have it. s_tag numbers blocks. b_*: windows of WINDOW chunks, b_last with the block's last. w_*:
+// lines of weights, w_last with the last, none for a block without weights. The first weight is in place s_start of the
+// first line, the one after the last in s_stop, which is all ones when s_nnz is more than any block can have. Masks are
+// what an engine uses up fastest, so their lines are fetched ahead, by hints. With DEEP windows and lines pass a skid
+// buffer.
 // Lines: reader 0 is that of masks, reader 1 that of weights.
-// Edges: err with err_tag, the block's number: masks that do not end before the weights, or an index code that contradicts itself or the
-// number of weights (loas_index_decode). What b_* and w_* say against each other is for the engine to see.
+// Edges: err with err_tag, the block's number: masks that do not end before the weights, or an index code that
+// contradicts itself or the number of weights (loas_index_decode). What b_* and w_* say against each other is for the
+// engine to see.
 module loas_block_source #(
     parameter integer CHUNK_W    = 128,
     parameter integer WINDOW     = 1,
@@ -25,7 +27,8 @@ module loas_block_source #(
     parameter integer DEEP       = 0,
     parameter integer LINE_W     = 1024,  // four line buffers of this width, with DEEP six
     parameter integer INDEX_RATE = 4,     // index code: bytes decoded a cycle; 0: bitmasks only
-    parameter integer POS_W      = 25     // counts the weights of a block, from the start of its first line, and one bit more
+    // counts the weights of a block, from the start of its first line, and one bit more
+    parameter integer POS_W      = 25
 ) (
     input  wire                               clk,
     input  wire                               rst,
@@ -83,7 +86,7 @@ module loas_block_source #(
     reg index_reg;           // decides much, so it is kept here
     always @(posedge clk) index_reg <= cfg_index;
 
-    // ----------------------------------------------------------------------------------------------------------- weights
+    // --------------------------------------------------------------------------------------------------------- weights
     wire [31:0] nnz_bytes = NIBBLE != 0 ? (s_nnz >> 1) + {31'd0, s_nnz[0]} : s_nnz;
     wire        huge      = s_nnz[31:POS_W-1] != {(33-POS_W){1'b0}};
 
@@ -108,7 +111,7 @@ module loas_block_source #(
         .m_valid(w_valid), .m_ready(w_ready), .m_data({w_last, w_data})
     );
 
-    // ------------------------------------------------------------------------------------------- masks, or chunks of code
+    // ---------------------------------------------------------------------------------------- masks, or chunks of code
     wire               item_valid, item_ready, item_last;
     wire [CHUNK_W-1:0] item_data;
     wire               plain_valid, plain_ready, plain_last;
@@ -169,7 +172,8 @@ module loas_block_source #(
         end
     endgenerate
 
-    // an engine is ready when its matches are found to be over; with DEEP readers and decoder do not wait for that in the same cycle
+    // an engine is ready when its matches are found to be over; with DEEP readers and decoder do not wait for that in
+    // the same cycle
     loas_cut #(.W(WIDE + 1), .CUT(DEEP)) mask_cut_inst (
         .clk(clk), .rst(rst), .s_valid(win_valid), .s_ready(win_ready), .s_data({win_last, win_data}),
         .m_valid(b_valid), .m_ready(b_ready), .m_data({b_last, b_data})

@@ -5,9 +5,9 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: chunks come at s_*, column after column, cfg_chunks each. A window of WINDOW chunks leaves with its last chunk, in the same
-// cycle; the last one of a column may have fewer, zeros in their place. m_last with the window that s_last ends. With WINDOW = 1 all is
-// wires.
+// Contract: chunks come at s_*, column after column, cfg_chunks each. A window of WINDOW chunks leaves with its last
+// chunk, in the same cycle; the last one of a column may have fewer, zeros in their place. m_last with the window that
+// s_last ends. With WINDOW = 1 all is wires.
 // Edges: an s_last in the middle of a column ends a window there, which is for the join to see.
 module loas_gather #(
     parameter integer CHUNK_W  = 128,

@@ -5,28 +5,31 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: at 98 % zeros a bitmask is four times as long as the gaps between its ones. The inner join wants bitmask chunks.
+// Problem: at 98 % zeros a bitmask is four times as long as the gaps between its ones. The inner join wants bitmask
+// chunks.
 //
-// Code: over the positions of the block, its columns one after the other, each of cfg_chunks whole chunks: a byte g < 255 passes
-// over g silent positions and stands for a weight at the next one; 255 passes over 255 silent positions. The string has no end
-// mark: it is over with the s_nnz-th weight, and what is behind that is silent.
+// Code: over the positions of the block, its columns one after the other, each of cfg_chunks whole chunks: a byte g <
+// 255 passes over g silent positions and stands for a weight at the next one; 255 passes over 255 silent positions. The
+// string has no end mark: it is over with the s_nnz-th weight, and what is behind that is silent.
 //
-// Contract: a block is s_cols columns; cfg_chunks is stable while blocks are inside. Its string comes at in_*, in items that
-// begin at the string's first byte, in_last with the item that holds the last byte (ITEM_W is what strings are padded to);
-// s_empty says that no items will come. Out: s_cols * cfg_chunks chunks, m_last with the last. The next block may come while
-// chunks of the one before are still to be made; its string is then read ahead.
-// Rate: a chunk takes max(1, ceil(bytes / RATE)) cycles, where bytes are those for its ones and the 255s that end in it, as long
-// as items come as fast; no gap between chunks. None between blocks when the last weight is three chunks in front of the end, else
-// at most three cycles. in_ready and s_ready do not depend on m_ready, m_* are registers.
-// Edges: s_nnz = 0 goes with s_empty and gives silent chunks at once. err is high for a cycle when the string is over before
-// s_nnz weights, or items are left after them, or a weight is behind the last chunk, or s_empty and s_nnz disagree; nothing
-// sensible comes from then on until rst; err_tag is that block's s_tag. Weights in the padding of a column are not looked at.
+// Contract: a block is s_cols columns; cfg_chunks is stable while blocks are inside. Its string comes at in_*, in items
+// that begin at the string's first byte, in_last with the item that holds the last byte (ITEM_W is what strings are
+// padded to); s_empty says that no items will come. Out: s_cols * cfg_chunks chunks, m_last with the last. The next
+// block may come while chunks of the one before are still to be made; its string is then read ahead.
+// Rate: a chunk takes max(1, ceil(bytes / RATE)) cycles, where bytes are those for its ones and the 255s that end in
+// it, as long as items come as fast; no gap between chunks. None between blocks when the last weight is three chunks in
+// front of the end, else at most three cycles. in_ready and s_ready do not depend on m_ready, m_* are registers.
+// Edges: s_nnz = 0 goes with s_empty and gives silent chunks at once. err is high for a cycle when the string is over
+// before s_nnz weights, or items are left after them, or a weight is behind the last chunk, or s_empty and s_nnz
+// disagree; nothing sensible comes from then on until rst; err_tag is that block's s_tag. Weights in the padding of a
+// column are not looked at.
 //
 //   in --> RATE bytes --skid--> prefix sums --> groups A, B of RATE positions --> pick RATE, compare, decode --> chunk
 //
-// Where things are: the first sum turns bytes into positions, so what comes after it has no chain of adders. Groups stay where
-// they are: lane i works on entry i of A, or of B when A's is used up. Those are always the next RATE entries, in some order, and
-// the order is of no account for an OR. So entries that are left over cost neither a cycle nor a shifter.
+// Where things are: the first sum turns bytes into positions, so what comes after it has no chain of adders. Groups
+// stay where they are: lane i works on entry i of A, or of B when A's is used up. Those are always the next RATE
+// entries, in some order, and the order is of no account for an OR. So entries that are left over cost neither a cycle
+// nor a shifter.
 module loas_index_decode #(
     parameter integer CHUNK_W = 128,    // power of two, 32 to 512; a register of this width
     parameter integer RATE    = 4,      // bytes a cycle: 1, 2, 4 or 8; each a decoder to CHUNK_W lines
@@ -62,8 +65,9 @@ module loas_index_decode #(
     localparam integer CHUNKS_W = $clog2(K_MAX / CHUNK_W + 1);
     localparam integer PLACE_W  = $clog2(CHUNK_W);
     localparam integer GROUP_W  = 8 * RATE;
-    // Positions count modulo a lap of chunks. The chunk being made is not behind the last used entry, so that the 2 * RATE entries
-    // in A and B are at most 2 * RATE * 255 positions behind its end: they are of this chunk when the lap's chunk is the same.
+    // Positions count modulo a lap of chunks. The chunk being made is not behind the last used entry, so that the 2 *
+    // RATE entries in A and B are at most 2 * RATE * 255 positions behind its end: they are of this chunk when the
+    // lap's chunk is the same.
     localparam integer AHEAD    = (2 * RATE * 255 + CHUNK_W - 1) / CHUNK_W;
     localparam integer LAP_W    = $clog2(AHEAD + 1);
     localparam integer POS_W    = LAP_W + PLACE_W;
@@ -108,7 +112,8 @@ module loas_index_decode #(
     wire               group_is_last;   // and the last of it
     wire [GROUP_W-1:0] in_group;
 
-    // behind the string's end there may be padding, which is dropped with its item, while the next block may be accepted
+    // behind the string's end there may be padding, which is dropped with its item, while the next block may be
+    // accepted
     wire drop = feed_reg && !read_reg;
 
     assign in_ready = feed_reg && ((feed_ready && group_last) || drop);
@@ -131,7 +136,8 @@ module loas_index_decode #(
 
     loas_skid #(.W(GROUP_W + 2)) group_inst (
         .clk(clk), .rst(rst || (take && string_end)),
-        .s_valid(in_valid && feed_reg && !drop), .s_ready(feed_ready), .s_data({in_last && group_last, in_last, in_group}),
+        .s_valid(in_valid && feed_reg && !drop), .s_ready(feed_ready),
+        .s_data({in_last && group_last, in_last, in_group}),
         .m_valid(group_valid), .m_ready(take), .m_data({group_is_last, group_of_last, group})
     );
 
@@ -192,7 +198,7 @@ module loas_index_decode #(
         end
     end
 
-    // ------------------------------------------------------------------------------------------------ positions to chunks
+    // --------------------------------------------------------------------------------------------- positions to chunks
     reg                      active_reg;
     reg [1:0]                next_tag_reg;    // of the block that comes next
     reg [1:0]                tag_reg;
@@ -215,7 +221,8 @@ module loas_index_decode #(
     reg  [CHUNK_W-1:0]      ones;
 
     wire work       = active_reg && (!valid_reg || m_ready);
-    // a chunk is done when an entry of a later one is seen, or there are no more; B may hold more than the lanes can take
+    // a chunk is done when an entry of a later one is seen, or there are no more; B may hold more than the lanes can
+    // take
     wire later      = |(~a_used_reg & ~a_here) || |(~b_used_reg & ~b_here) || tail_reg;
     wire done       = work && later && ~|(~a_used_reg & b_here);
     wire col_end    = chunks_reg + 1'b1 == cfg_chunks;
@@ -224,7 +231,8 @@ module loas_index_decode #(
     wire [RATE-1:0] b_used = b_used_reg | (a_used_reg & b_here & {RATE{work}});
     wire shift      = &a_used;
 
-    // of the block that is accepted, of the one whose string is read (the next one's from start on), of the one being made
+    // of the block that is accepted, of the one whose string is read (the next one's from start on), of the one being
+    // made
     wire bad_block  = accept && s_empty != (s_nnz == 32'd0);
     wire bad_string = take && (string_end ? !group_of_last : group_is_last);
     wire bad_place  = done && block_end && !(&a_used && &b_used);   // without the tail, an entry is left

@@ -5,13 +5,13 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: such engines differ in how they find the matches of a row and a column. What they find them in is the same: a row's masks and
-// words, windows of the block's masks, and lines of its weights.
+// Problem: such engines differ in how they find the matches of a row and a column. What they find them in is the same:
+// a row's masks and words, windows of the block's masks, and lines of its weights.
 //
-// Contract: cfg_*, s_*, rd_*, rsp_* and hint_* are those of the engine (docs/engines.md). A task is offered to the join at j_* from the
-// cycle after its row has a bank, which is s_tag[0]; the join takes it with j_ready, one task after the other. Rows are read as
-// loas_row_buffer says, b_* and w_* are the streams of loas_block_source. `free` (pulse) tells that the last sum of the older task has
-// left. j_waits: a task is at hand that the join has not yet taken.
+// Contract: cfg_*, s_*, rd_*, rsp_* and hint_* are those of the engine (docs/engines.md). A task is offered to the join
+// at j_* from the cycle after its row has a bank, which is s_tag[0]; the join takes it with j_ready, one task after the
+// other. Rows are read as loas_row_buffer says, b_* and w_* are the streams of loas_block_source. `free` (pulse) tells
+// that the last sum of the older task has left. j_waits: a task is at hand that the join has not yet taken.
 // Lines: reader 0 is that of rows, 1 that of masks, 2 that of weights. Hints of rows go before those of masks.
 // Edges: err_a, err_b as the engine's; the join adds its own to err_b.
 module loas_operands #(
@@ -129,17 +129,21 @@ module loas_operands #(
     assign hint_addr  = row_hint_valid ? row_hint_addr : block_hint_addr;
 
     loas_row_source #(
-        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .WINDOW(WINDOW), .DEEP(DEEP), .LINE_W(LINE_W)
+        .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .WINDOW(WINDOW), .DEEP(DEEP),
+        .LINE_W(LINE_W)
     ) rows_inst (
         .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks), .cfg_walk(cfg_walk), .cfg_branch(cfg_branch),
         .s_valid(valid[ROW]), .s_ready(ready[ROW]),
         .s_addr(s_a_addr), .s_y(s_y), .s_x(s_x), .s_addr2(s_a_addr2), .s_y2(s_y2), .s_x2(s_x2),
         .free(free),
-        .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .rd_addr(rd_addr[31:0]), .rsp_valid(rsp_valid[0]), .rsp_data(rsp_data),
+        .rd_valid(rd_valid[0]), .rd_ready(rd_ready[0]), .rd_addr(rd_addr[31:0]), .rsp_valid(rsp_valid[0]),
+        .rsp_data(rsp_data),
         .hint_valid(row_hint_valid), .hint_ready(hint_ready), .hint_addr(row_hint_addr),
         .complete(complete), .ld_valid(ld_valid), .ld_bank(ld_bank), .ld_masks(ld_masks),
-        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
-        .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk), .base_rd_data(base_rd_data),
+        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window),
+        .mask_rd_data(mask_rd_data),
+        .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk),
+        .base_rd_data(base_rd_data),
         .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
         .word_rd_data(word_rd_data), .word_rd_chunk(word_rd_chunk),
         .err(err_a), .err_addr(err_a_addr)
@@ -153,8 +157,10 @@ module loas_operands #(
         .masks_valid(valid[MASKS]), .masks_ready(ready[MASKS]),
         .weights_valid(valid[WEIGHTS]), .weights_ready(ready[WEIGHTS]),
         .code_valid(valid[CODE]), .code_ready(ready[CODE]),
-        .s_masks(s_masks), .s_weights(s_weights), .s_nnz(s_nnz), .s_cols(s_cols), .s_tag(s_tag), .s_start(j_start), .s_stop(j_stop),
-        .rd_valid(rd_valid[2:1]), .rd_ready(rd_ready[2:1]), .rd_addr(rd_addr[95:32]), .rsp_valid(rsp_valid[2:1]), .rsp_data(rsp_data),
+        .s_masks(s_masks), .s_weights(s_weights), .s_nnz(s_nnz), .s_cols(s_cols), .s_tag(s_tag), .s_start(j_start),
+        .s_stop(j_stop),
+        .rd_valid(rd_valid[2:1]), .rd_ready(rd_ready[2:1]), .rd_addr(rd_addr[95:32]), .rsp_valid(rsp_valid[2:1]),
+        .rsp_data(rsp_data),
         .hint_valid(block_hint_valid), .hint_ready(hint_ready && !row_hint_valid), .hint_addr(block_hint_addr),
         .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
         .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),

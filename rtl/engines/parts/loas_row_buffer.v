@@ -5,21 +5,24 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: a row of A meets every column of a block, so its masks, words and prefix sums are worth keeping: the sums are
-// made once for a row, by one laggy prefix sum while the row comes in, and every column finds them in a RAM. The row of a
-// convolution is made of the fibers of the pixels in its window, one behind the other: their masks are joined at slices, their
-// words without a gap, so that behind this buffer a window is a row like any other.
+// Problem: a row of A meets every column of a block, so its masks, words and prefix sums are worth keeping: the sums
+// are made once for a row, by one laggy prefix sum while the row comes in, and every column finds them in a RAM. The
+// row of a convolution is made of the fibers of the pixels in its window, one behind the other: their masks are joined
+// at slices, their words without a gap, so that behind this buffer a window is a row like any other.
 //
-// Contract: s_* are the pixels of the rows in order, each with the address of its fiber, or not inside the map (then silent),
-// s_last with a row's last; a fully connected row is one pixel. Each has s_slices slices of mask. Rows go to banks 0, 1, 0, 1,
-// ...; a row waits until its bank is free; `free` (pulse) gives back the older bank. Layout: docs/image-format.md. What is there:
+// Contract: s_* are the pixels of the rows in order, each with the address of its fiber, or not inside the map (then
+// silent), s_last with a row's last; a fully connected row is one pixel. Each has s_slices slices of mask. Rows go to
+// banks 0, 1, 0, 1, ...; a row waits until its bank is free; `free` (pulse) gives back the older bank. Layout:
+// docs/image-format.md. What is there:
 //   mask chunk c of bank b    when complete[b], or ld_valid && ld_bank == b && c < ld_masks
 //   prefix sums and words     when complete[b]
-// Reads take one cycle and hold (loas_ram). The sums of a mask chunk, BASE_W bits each, number of words of the row in front:
+// Reads take one cycle and hold (loas_ram). The sums of a mask chunk, BASE_W bits each, number of words of the row in
+// front:
 //   LAGGY: of each slice, slice 0 lowest, CHUNK_W / SLICE_W cycles a chunk;  FAST: of the chunk alone, a cycle a chunk.
 // Words go on coming in while the sums of the last chunk are made.
-// Edges: a header above s_slices * SLICE_W raises err with the address of its fiber; headers that do not add up to the ones of
-// the masks, or masks that do not make cfg_chunks chunks, raise it with that of the last pixel. The row never becomes complete.
+// Edges: a header above s_slices * SLICE_W raises err with the address of its fiber; headers that do not add up to the
+// ones of the masks, or masks that do not make cfg_chunks chunks, raise it with that of the last pixel. The row never
+// becomes complete.
 module loas_row_buffer #(
     parameter integer T       = 4,
     parameter integer CHUNK_W = 128,
@@ -64,7 +67,8 @@ module loas_row_buffer #(
     input  wire                                    base_rd_en,
     input  wire                                    base_rd_bank,
     input  wire [(K_MAX > CHUNK_W ? $clog2(K_MAX/CHUNK_W) : 1)-1:0] base_rd_chunk,
-    output wire [(LAGGY != 0 ? CHUNK_W/SLICE_W : WINDOW)*$clog2(K_MAX+1)-1:0] base_rd_data,  // FAST: of the window of base_rd_chunk
+    // FAST: of the window of base_rd_chunk
+    output wire [(LAGGY != 0 ? CHUNK_W/SLICE_W : WINDOW)*$clog2(K_MAX+1)-1:0] base_rd_data,
     input  wire                                    word_rd_en,
     input  wire                                    word_rd_bank,
     input  wire [$clog2(K_MAX+1)-1:0]              word_rd_index,  // of a word in the row
@@ -93,7 +97,8 @@ module loas_row_buffer #(
     localparam integer CHUNK_B  = $clog2(CHUNK_W / 8);
     localparam integer PLACES   = LINE_W / CHUNK_W;
 
-    localparam [2:0] WAIT = 3'd0, HEADER = 3'd1, MASKS = 3'd2, WORDS_IN = 3'd3, OUTSIDE = 3'd4, FLUSH = 3'd5, SUMS = 3'd6;
+    localparam [2:0] WAIT = 3'd0, HEADER = 3'd1, MASKS = 3'd2, WORDS_IN = 3'd3, OUTSIDE = 3'd4, FLUSH = 3'd5,
+        SUMS = 3'd6;
 
     reg [2:0]           phase_reg;       // WAIT: for a pixel, or for a bank
     reg                 begun_reg;       // a row is being loaded
@@ -111,7 +116,7 @@ module loas_row_buffer #(
     reg                 bank_reg;        // to be loaded, or being loaded
     reg                 old_reg;         // the older bank
 
-    // --------------------------------------------------------------------------------------------------- lines to chunks
+    // ------------------------------------------------------------------------------------------------- lines to chunks
     reg               line_valid_reg;
     reg               asked_reg;
     reg [LINE_W-1:0]  line_reg;
@@ -165,13 +170,15 @@ module loas_row_buffer #(
         end
     end
 
-    // -------------------------------------------------------------------------------------- masks, joined at their slices
+    // ----------------------------------------------------------------------------------- masks, joined at their slices
     reg  [CHUNK_W-1:0]   mask_part_reg;   // slices below mask_fill_reg
     reg  [PARTS_W-1:0]   mask_fill_reg;   // below PARTS
 
     wire [PARTS_W-1:0]   mask_new   = mask_end ? slices_reg[PARTS_W-1:0] : PARTS[PARTS_W-1:0];
-    wire [CHUNK_W-1:0]   mask_in    = phase_reg == MASKS ? chunk & ~({CHUNK_W{1'b1}} << (mask_new * SLICE_W)) : {CHUNK_W{1'b0}};
-    wire [2*CHUNK_W-1:0] mask_both  = ({{CHUNK_W{1'b0}}, mask_in} << (mask_fill_reg * SLICE_W)) | {{CHUNK_W{1'b0}}, mask_part_reg};
+    wire [CHUNK_W-1:0]   mask_in    = phase_reg == MASKS
+        ? chunk & ~({CHUNK_W{1'b1}} << (mask_new * SLICE_W)) : {CHUNK_W{1'b0}};
+    wire [2*CHUNK_W-1:0] mask_both  = ({{CHUNK_W{1'b0}}, mask_in} << (mask_fill_reg * SLICE_W))
+        | {{CHUNK_W{1'b0}}, mask_part_reg};
     wire [PARTS_W:0]     mask_sum   = {1'b0, mask_fill_reg} + {1'b0, mask_new};
     wire                 mask_flush = phase_reg == FLUSH && mask_fill_reg != {PARTS_W{1'b0}};
     wire                 mask_wr    = (mask_take && mask_full) || (mask_flush && sum_ready);
@@ -180,15 +187,17 @@ module loas_row_buffer #(
 
     assign mask_full = mask_sum >= PARTS[PARTS_W:0];
 
-    // --------------------------------------------------------------------------------------------- words, without a gap
+    // -------------------------------------------------------------------------------------------- words, without a gap
     reg  [CHUNK_W-1:0]   word_part_reg;
     reg  [WORDS_B-1:0]   word_fill_reg;
 
     wire [WORDS_B:0]     word_new   = word_end ? words_reg[WORDS_B:0] : WORDS[WORDS_B:0];
     wire [CHUNK_W-1:0]   word_in    = chunk & ~({CHUNK_W{1'b1}} << (word_new * WORD_W));
-    wire [2*CHUNK_W-1:0] word_both  = ({{CHUNK_W{1'b0}}, word_in} << (word_fill_reg * WORD_W)) | {{CHUNK_W{1'b0}}, word_part_reg};
+    wire [2*CHUNK_W-1:0] word_both  = ({{CHUNK_W{1'b0}}, word_in} << (word_fill_reg * WORD_W))
+        | {{CHUNK_W{1'b0}}, word_part_reg};
     wire [WORDS_B:0]     word_sum   = {1'b0, word_fill_reg} + word_new;
-    wire                 word_wr    = (word_take && word_sum[WORDS_B]) || (phase_reg == FLUSH && word_fill_reg != {WORDS_B{1'b0}});
+    wire                 word_wr    = (word_take && word_sum[WORDS_B])
+        || (phase_reg == FLUSH && word_fill_reg != {WORDS_B{1'b0}});
     wire [CHUNK_W-1:0]   word_out   = phase_reg == FLUSH ? word_part_reg : word_both[CHUNK_W-1:0];
 
     always @(posedge clk) begin
@@ -210,7 +219,7 @@ module loas_row_buffer #(
         end
     end
 
-    // -------------------------------------------------------------------------------------------------------- the phases
+    // ------------------------------------------------------------------------------------------------------ the phases
     wire [31:0]       header     = chunk[31:0];
     wire [31:0]       most       = {{(32-SLICES_W){1'b0}}, pixel_slices_reg} << $clog2(SLICE_W);
     wire              header_bad = header > most;
@@ -282,7 +291,7 @@ module loas_row_buffer #(
         end
     end
 
-    // ------------------------------------------------------------------------------------------------------- prefix sums
+    // ----------------------------------------------------------------------------------------------------- prefix sums
     wire [BASES_W-1:0] bases;
 
     generate
@@ -316,13 +325,14 @@ module loas_row_buffer #(
         end
     endgenerate
 
-    // -------------------------------------------------------------------------------------------------------------- RAMs
+    // ------------------------------------------------------------------------------------------------------------ RAMs
     reg  [WORDS_B-1:0] word_reg;         // the word of the chunk
     wire [CHUNK_W-1:0] words;
 
     // chunk c of a window has a RAM of its own
     wire [WIN_AW-1:0] mask_wr_window = masks_reg[WINDOW_B +: WIN_AW];
-    wire [CHUNK_AW:0] base_rd_place  = {1'b0, base_rd_chunk};   // a bit more, which is the window's number when there is but one
+    // a bit more, which is the window's number when there is but one
+    wire [CHUNK_AW:0] base_rd_place  = {1'b0, base_rd_chunk};
     genvar c;
     generate
         for (c = 0; c < WINDOW; c = c + 1) begin : gen_window
@@ -335,12 +345,14 @@ module loas_row_buffer #(
             loas_ram #(.W(CHUNK_W), .DEPTH(2 << WIN_AW)) mask_ram_inst (
                 .clk(clk),
                 .wr_en(mask_wr && here), .wr_addr({bank_reg, mask_wr_window}), .wr_data(mask_out),
-                .rd_en(mask_rd_en), .rd_addr({mask_rd_bank, mask_rd_window}), .rd_data(mask_rd_data[c*CHUNK_W +: CHUNK_W])
+                .rd_en(mask_rd_en), .rd_addr({mask_rd_bank, mask_rd_window}),
+                .rd_data(mask_rd_data[c*CHUNK_W +: CHUNK_W])
             );
             if (LAGGY == 0) begin : gen_base
                 loas_ram #(.W(BASE_W), .DEPTH(2 << WIN_AW)) base_ram_inst (
                     .clk(clk),
-                    .wr_en(sum_wr && here), .wr_addr({bank_reg, mask_wr_window}), .wr_data(bases),   // written with the mask
+                    // written with the mask
+                    .wr_en(sum_wr && here), .wr_addr({bank_reg, mask_wr_window}), .wr_data(bases),
                     .rd_en(base_rd_en), .rd_addr({base_rd_bank, base_rd_place[WINDOW_B +: WIN_AW]}),
                     .rd_data(base_rd_data[c*BASE_W +: BASE_W])
                 );

@@ -7,15 +7,17 @@
 
 `include "loas_defs.vh"
 
-// Problem: a row of A is the window of an output pixel, in one map or in two. Its fibers lie apart in memory, and each column of the block
-// needs the whole row.
+// Problem: a row of A is the window of an output pixel, in one map or in two. Its fibers lie apart in memory, and each
+// column of the block needs the whole row.
 //
-// Contract: s_* is the window of a row, by the address and the place of its first pixel in the map, and in that of the branch. s_ready
-// tells that the walk over the window begins; at most two rows are inside, and `free` (pulse) gives back the older one. Row n is in bank
-// n mod 2. What of a row may be read, and how, is in loas_row_buffer.
-// A second walk, the scout, runs ahead and names the lines with which the window's pixels begin: hints, of which those not yet taken
-// when the first walk ends are dropped. Windows of one pixel give none. With DEEP a hint comes every other cycle at most.
-// Edges: err with err_addr, the address of a fiber: header and masks of a row disagree, or pixels do not make cfg_chunks chunks.
+// Contract: s_* is the window of a row, by the address and the place of its first pixel in the map, and in that of the
+// branch. s_ready tells that the walk over the window begins; at most two rows are inside, and `free` (pulse) gives
+// back the older one. Row n is in bank n mod 2. What of a row may be read, and how, is in loas_row_buffer. A second
+// walk, the scout, runs ahead and names the lines with which the window's pixels begin: hints, of which those not yet
+// taken when the first walk ends are dropped. Windows of one pixel give none. With DEEP a hint comes every other cycle
+// at most.
+// Edges: err with err_addr, the address of a fiber: header and masks of a row disagree, or pixels do not make
+// cfg_chunks chunks.
 module loas_row_source #(
     parameter integer T       = 4,
     parameter integer CHUNK_W = 128,
@@ -99,7 +101,7 @@ module loas_row_source #(
     reg many_pixels_reg;          // a window has more than one pixel; decides much, so it is made ahead of the rows
     always @(posedge clk) many_pixels_reg <= {kw, kh} != 16'h0101 || two;
 
-    // ------------------------------------------------------------------------------------------------- the walk that reads
+    // --------------------------------------------------------------------------------------------- the walk that reads
     reg  [1:0]          rows_reg;         // rows that have a bank
     wire                room  = rows_reg != 2'd2;
     wire                walk_ready;
@@ -129,7 +131,7 @@ module loas_row_source #(
         .m_addr(pixel_addr), .m_inside(pixel_inside), .m_slices(pixel_slices), .m_last(pixel_last)
     );
 
-    // ----------------------------------------------------------------------------------------------------------- the scout
+    // ------------------------------------------------------------------------------------------------------- the scout
     wire                scout_end = rst || (pixel_valid && pixel_ready && pixel_last);
     wire                scout_valid, scout_ready, scout_inside, unused_scout_ready, unused_scout_last;
     wire [31:0]         scout_addr;
@@ -166,7 +168,7 @@ module loas_row_source #(
         .m_addr(scout_addr), .m_inside(scout_inside), .m_slices(unused_scout_slices), .m_last(unused_scout_last)
     );
 
-    // ------------------------------------------------------------------------------------------------------------ two rows
+    // -------------------------------------------------------------------------------------------------------- two rows
     loas_row_buffer #(
         .T(T), .CHUNK_W(CHUNK_W), .SLICE_W(SLICE_W), .K_MAX(K_MAX), .LAGGY(LAGGY), .WINDOW(WINDOW), .LINE_W(LINE_W)
     ) row_inst (
@@ -176,8 +178,10 @@ module loas_row_source #(
         .free(free),
         .req_valid(rd_valid), .req_ready(rd_ready), .req_addr(rd_addr), .rsp_valid(rsp_valid), .rsp_data(rsp_data),
         .complete(complete), .ld_valid(ld_valid), .ld_bank(ld_bank), .ld_masks(ld_masks),
-        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
-        .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk), .base_rd_data(base_rd_data),
+        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window),
+        .mask_rd_data(mask_rd_data),
+        .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk),
+        .base_rd_data(base_rd_data),
         .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
         .word_rd_data(word_rd_data), .word_rd_chunk(word_rd_chunk),
         .err(err), .err_addr(err_addr)

@@ -5,10 +5,11 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Contract: a window given at s_*, by the address and the coordinates of its first pixel (which may be outside of the map), gives
-// cfg_kh rows of cfg_kw pixels at m_*, one a cycle, m_last with the last. A pixel outside has an address without meaning.
-// With cfg_branch a second window follows, of another map: given with the first one at s_addr2, s_y2, s_x2, its shape at cfg2_*.
-// m_slices is the number of mask slices of the pixel. A fully connected row is a window of one pixel in a map of one.
+// Contract: a window given at s_*, by the address and the coordinates of its first pixel (which may be outside of the
+// map), gives cfg_kh rows of cfg_kw pixels at m_*, one a cycle, m_last with the last. A pixel outside has an address
+// without meaning. With cfg_branch a second window follows, of another map: given with the first one at s_addr2, s_y2,
+// s_x2, its shape at cfg2_*. m_slices is the number of mask slices of the pixel. A fully connected row is a window of
+// one pixel in a map of one.
 module loas_window #(
     parameter integer SLICES_W = 10
 ) (

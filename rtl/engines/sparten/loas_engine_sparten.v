@@ -5,9 +5,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// An engine gets tasks (one row of A and a block of columns of B), reads what it needs through lines of the cache, and gives the T sums of
-// each column. All engines have these ports; docs/engines.md is their contract, docs/sparten.md explains this one. Operands and what
-// comes after the sums are those of LoAS; a match is a spike that meets a weight, and empty a timestep of a window without any.
+// An engine gets tasks (one row of A and a block of columns of B), reads what it needs through lines of the cache, and
+// gives the T sums of each column. All engines have these ports; docs/engines.md is their contract, docs/sparten.md
+// explains this one. Operands and what comes after the sums are those of LoAS; a match is a spike that meets a weight,
+// and empty a timestep of a window without any.
 module loas_engine_sparten #(
     parameter integer T          = 4,
     parameter integer CHUNK_W    = 128,
@@ -82,7 +83,8 @@ module loas_engine_sparten #(
     localparam integer BASES_W  = WINDOW * BASE_W;
     localparam integer WIDE     = WINDOW * CHUNK_W;
     localparam integer WIN_AW   = K_MAX > WIDE ? $clog2(K_MAX / WIDE) : 1;
-    // weights of a task: at most 1024 columns of K_MAX, behind less than a line; one bit more, so that all ones is never met
+    // weights of a task: at most 1024 columns of K_MAX, behind less than a line; one bit more, so that all ones is
+    // never met
     localparam integer POS_W    = $clog2(K_MAX) + 12;
 
     wire                j_valid, j_ready, j_waits, free;
@@ -112,7 +114,8 @@ module loas_engine_sparten #(
     wire                join_stall_a, join_idle;
 
     loas_operands #(
-        .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(0), .DEEP(DEEP),
+        .T(T), .CHUNK_W(CHUNK_W), .WINDOW(WINDOW), .SLICE_W(SLICE_W), .WEIGHT_W(WEIGHT_W), .K_MAX(K_MAX), .LAGGY(0),
+        .DEEP(DEEP),
         .LINE_W(LINE_W), .INDEX_RATE(INDEX_RATE), .POS_W(POS_W)
     ) operands_inst (
         .clk(clk), .rst(rst),
@@ -122,10 +125,13 @@ module loas_engine_sparten #(
         .s_masks(s_masks), .s_weights(s_weights), .s_nnz(s_nnz), .s_cols(s_cols), .s_tag(s_tag),
         .rd_valid(rd_valid), .rd_ready(rd_ready), .rd_addr(rd_addr), .rsp_valid(rsp_valid), .rsp_data(rsp_data),
         .hint_valid(hint_valid), .hint_ready(hint_ready), .hint_addr(hint_addr),
-        .j_valid(j_valid), .j_ready(j_ready), .j_cols(j_cols), .j_start(j_start), .j_stop(j_stop), .j_waits(j_waits), .free(free),
+        .j_valid(j_valid), .j_ready(j_ready), .j_cols(j_cols), .j_start(j_start), .j_stop(j_stop), .j_waits(j_waits),
+        .free(free),
         .complete(complete), .ld_valid(ld_valid), .ld_bank(ld_bank), .ld_masks(ld_masks),
-        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
-        .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk), .base_rd_data(base_rd_data),
+        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window),
+        .mask_rd_data(mask_rd_data),
+        .base_rd_en(base_rd_en), .base_rd_bank(base_rd_bank), .base_rd_chunk(base_rd_chunk),
+        .base_rd_data(base_rd_data),
         .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
         .word_rd_data(word_rd_data), .word_rd_chunk(word_rd_chunk),
         .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
@@ -140,8 +146,10 @@ module loas_engine_sparten #(
         .clk(clk), .rst(rst), .cfg_chunks(cfg_chunks),
         .s_valid(j_valid), .s_ready(j_ready), .s_cols(j_cols), .s_start(j_start), .s_end(j_stop),
         .complete(complete), .free(free),
-        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window), .mask_rd_data(mask_rd_data),
-        .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index), .word_rd_chunk(word_rd_chunk),
+        .mask_rd_en(mask_rd_en), .mask_rd_bank(mask_rd_bank), .mask_rd_window(mask_rd_window),
+        .mask_rd_data(mask_rd_data),
+        .word_rd_en(word_rd_en), .word_rd_bank(word_rd_bank), .word_rd_index(word_rd_index),
+        .word_rd_chunk(word_rd_chunk),
         .b_valid(b_valid), .b_ready(b_ready), .b_data(b_data), .b_last(b_last),
         .w_valid(w_valid), .w_ready(w_ready), .w_data(w_data), .w_last(w_last),
         .m_valid(sum_valid), .m_ready(sum_ready), .m_sum(sum_data), .m_last(sum_last),

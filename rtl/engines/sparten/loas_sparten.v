@@ -5,11 +5,13 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: the rival that LoAS is measured against, on equal terms: it stands where inner join and back of LoAS stand, between the same
-// row buffer, streams and P-LIF, so that cache, scheduler, weights, memory and outputs are the same. docs/sparten.md has the reasons.
+// Problem: the rival that LoAS is measured against, on equal terms: it stands where inner join and back of LoAS stand,
+// between the same row buffer, streams and P-LIF, so that cache, scheduler, weights, memory and outputs are the same.
+// docs/sparten.md has the reasons.
 //
-// Contract: tasks, masks and weights of B as loas_join takes them; sums as loas_join_laggy gives them, bit for bit; exactly one of ev_*
-// in each cycle, but here a match is a spike that meets a weight, and empty is a timestep of a window without any.
+// Contract: tasks, masks and weights of B as loas_join takes them; sums as loas_join_laggy gives them, bit for bit;
+// exactly one of ev_* in each cycle, but here a match is a spike that meets a weight, and empty is a timestep of a
+// window without any.
 //
 //   row buffer -> planes --> join: AND, priority encoder, two prefix sums -> weights -> sums
 //   masks of B --------------'                                               |

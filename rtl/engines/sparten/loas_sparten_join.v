@@ -5,22 +5,25 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: what LoAS is compared with. SparTen's inner join (Gondimalla et al., MICRO 2019) ANDs two bitmasks, walks the matches with a
-// priority encoder, and finds both operands of each with a fast prefix sum. For a spiking network a layer is T such joins: the spikes of
-// a timestep are one bitmask (a plane), and a weight is added without a multiplier. A window of WINDOW chunks is one chunk to it.
+// Problem: what LoAS is compared with. SparTen's inner join (Gondimalla et al., MICRO 2019) ANDs two bitmasks, walks
+// the matches with a priority encoder, and finds both operands of each with a fast prefix sum. For a spiking network a
+// layer is T such joins: the spikes of a timestep are one bitmask (a plane), and a weight is added without a
+// multiplier. A window of WINDOW chunks is one chunk to it.
 //
-// Contract: as loas_join, with planes for the mask of A: tasks use banks 0, 1, 0, 1, ...; each window of B stays while planes 0 to
-// T - 1 of that window are walked, so B is read once and not T times. Out, in order: an entry for each match with its timestep, the
-// place of its weight and that of the window's first weight, and one without a match where a column's end does not go with one.
-// m_spike: place of the spike among those of the window's plane, by the prefix sum over A. SparTen reads the operand there; a spike is
-// always one, so here nobody does. It is kept because it is part of the published circuit, whose area is compared.
-// Rate: a window takes the sum over timesteps of max(1, matches) cycles, without a gap between timesteps, windows, columns or tasks.
-// Exactly one of ev_* is high in each cycle: what the issue slot did for a timestep of a window, or why it could not. ev_stuck: entries
-// are not taken.
+// Contract: as loas_join, with planes for the mask of A: tasks use banks 0, 1, 0, 1, ...; each window of B stays while
+// planes 0 to T - 1 of that window are walked, so B is read once and not T times. Out, in order: an entry for each
+// match with its timestep, the place of its weight and that of the window's first weight, and one without a match where
+// a column's end does not go with one. m_spike: place of the spike among those of the window's plane, by the prefix sum
+// over A. SparTen reads the operand there; a spike is always one, so here nobody does. It is kept because it is part of
+// the published circuit, whose area is compared.
+// Rate: a window takes the sum over timesteps of max(1, matches) cycles, without a gap between timesteps, windows,
+// columns or tasks. Exactly one of ev_* is high in each cycle: what the issue slot did for a timestep of a window, or
+// why it could not. ev_stuck: entries are not taken.
 //
-// Stages: F0 reads A's plane; F1 meets B's window; F2 issues a match a cycle; F3 both prefix sums. F4, F5: loas_sparten_weights.
-// Edges: more or fewer weights than s_end says, or a b_last that does not fit s_cols, raise err, a level, and the stream has no
-// meaning from there on.
+// Stages: F0 reads A's plane; F1 meets B's window; F2 issues a match a cycle; F3 both prefix sums. F4, F5:
+// loas_sparten_weights.
+// Edges: more or fewer weights than s_end says, or a b_last that does not fit s_cols, raise err, a level, and the
+// stream has no meaning from there on.
 module loas_sparten_join #(
     parameter integer T       = 4,
     parameter integer CHUNK_W = 128,
@@ -97,7 +100,7 @@ module loas_sparten_join #(
 
     wire f1_fire, f2_ready, f2_done, f3_ready;
 
-    // ---------------------------------------------------------------------------------------- F0: the next plane of a window
+    // ---------------------------------------------------------------------------------- F0: the next plane of a window
     reg                f0_valid_reg;
     reg                f0_bank_reg;
     reg                f0_first_reg;     // first plane of the task
@@ -147,7 +150,7 @@ module loas_sparten_join #(
         end
     end
 
-    // --------------------------------------------------------------------------------------------- F1: A meets B, a plane
+    // ------------------------------------------------------------------------------------------ F1: A meets B, a plane
     reg                f1_first_reg;
     reg                f1_win_last_reg;
     reg                f1_col_last_reg;
@@ -177,7 +180,7 @@ module loas_sparten_join #(
         if (rst) f1_valid_reg <= 1'b0;
     end
 
-    // -------------------------------------------------------------------------------------------------- F2: match by match
+    // ---------------------------------------------------------------------------------------------- F2: match by match
     reg                f2_valid_reg;
     reg                f2_win_last_reg;
     reg                f2_col_last_reg;
@@ -237,7 +240,7 @@ module loas_sparten_join #(
         end
     end
 
-    // ------------------------------------------------------------------------------------------ F3: places of both operands
+    // ------------------------------------------------------------------------------------- F3: places of both operands
     reg               f3_valid_reg;
     reg               f3_match_reg;
     reg               f3_col_last_reg;
@@ -255,8 +258,10 @@ module loas_sparten_join #(
 
     assign f3_ready = !f3_valid_reg || m_ready;
 
-    loas_prefix_fast #(.W(WIDE)) prefix_b_inst (.mask(f3_b_reg), .pos(f3_place_reg), .offset(f3_offset), .total(unused_total_b));
-    loas_prefix_fast #(.W(WIDE)) prefix_a_inst (.mask(f3_a_reg), .pos(f3_place_reg), .offset(m_spike), .total(unused_total_a));
+    loas_prefix_fast #(.W(WIDE)) prefix_b_inst (.mask(f3_b_reg), .pos(f3_place_reg), .offset(f3_offset),
+        .total(unused_total_b));
+    loas_prefix_fast #(.W(WIDE)) prefix_a_inst (.mask(f3_a_reg), .pos(f3_place_reg), .offset(m_spike),
+        .total(unused_total_a));
 
     always @(posedge clk) begin
         if (f2_issue) begin
@@ -283,7 +288,7 @@ module loas_sparten_join #(
     assign m_pos       = f3_pos_reg + {{(POS_W-OFFSET_W){1'b0}}, f3_offset};
     assign m_first     = f3_pos_reg;
 
-    // ------------------------------------------------------------------------------------------------------------ events
+    // ---------------------------------------------------------------------------------------------------------- events
     assign ev_match   = f2_step && f2_any;
     assign ev_empty   = f2_step && !f2_any;
     assign ev_stuck   = f2_valid_reg && !f2_step;

@@ -5,14 +5,17 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: SparTen walks one bitmask of A at a time, so in a spiking network it wants a bitmask of spikes for each timestep (a plane).
-// The machine keeps a row as one bitmask of neurons that are not silent and their packed words. Behind this module a row is T planes.
+// Problem: SparTen walks one bitmask of A at a time, so in a spiking network it wants a bitmask of spikes for each
+// timestep (a plane). The machine keeps a row as one bitmask of neurons that are not silent and their packed words.
+// Behind this module a row is T planes.
 //
-// Contract: the row of bank b is read from loas_row_buffer (LAGGY = 0) when complete[b], banks in turn; `free` (pulse) gives back the
-// older bank, here as there. Of window w of bank b plane t can be read when planes_complete[b], or ld_valid && ld_bank == b &&
-// w < ld_windows. A read takes a cycle and holds (loas_ram); behind the row's last chunk planes are anything.
-// Rate: GROUP = min(SLICE_W, packed words of a chunk) neurons a cycle, of paper 16: as many as LoAS's laggy prefix sum takes, and two
-// more cycles for each row. One row is turned while the other is joined, and its first windows may be joined before its last are there.
+// Contract: the row of bank b is read from loas_row_buffer (LAGGY = 0) when complete[b], banks in turn; `free` (pulse)
+// gives back the older bank, here as there. Of window w of bank b plane t can be read when planes_complete[b], or
+// ld_valid && ld_bank == b && w < ld_windows. A read takes a cycle and holds (loas_ram); behind the row's last chunk
+// planes are anything.
+// Rate: GROUP = min(SLICE_W, packed words of a chunk) neurons a cycle, of paper 16: as many as LoAS's laggy prefix sum
+// takes, and two more cycles for each row. One row is turned while the other is joined, and its first windows may be
+// joined before its last are there.
 // Edges: nothing is checked here: a row that is not what its header says never becomes complete.
 module loas_sparten_planes #(
     parameter integer T       = 4,      // a RAM and a shift register of a window for each
@@ -61,7 +64,8 @@ module loas_sparten_planes #(
     localparam integer WORD_W   = 1 << $clog2(T);
     localparam integer WORDS    = CHUNK_W / WORD_W;                   // of a chunk, at least 2
     localparam integer WORDS_B  = $clog2(WORDS);
-    localparam integer GROUP    = SLICE_W < WORDS ? SLICE_W : WORDS;  // so that a group never needs a third chunk of words
+    // so that a group never needs a third chunk of words
+    localparam integer GROUP    = SLICE_W < WORDS ? SLICE_W : WORDS;
     localparam integer GROUP_W  = $clog2(GROUP + 1);
     localparam integer GROUPS   = WIDE / GROUP;                       // of a window
     localparam integer STEP_W   = T > 1 ? $clog2(T) : 1;
@@ -93,7 +97,8 @@ module loas_sparten_planes #(
     wire row_end   = win_end && windows_reg + 1'b1 == windows;
 
     // ---------------------------------------------------------------------------------------------- words of the group
-    // the words wait in the order of the ones of the mask, so that of a neuron is behind as many as there are ones below it
+    // the words wait in the order of the ones of the mask, so that of a neuron is behind as many as there are ones
+    // below it
     wire [GROUP_W-1:0]   count;
     wire [WORDS_B:0]     word_sum  = {1'b0, word_reg} + {{(WORDS_B+1-GROUP_W){1'b0}}, count};
     wire                 word_next = run && word_sum[WORDS_B];         // the chunk is used up
@@ -123,7 +128,7 @@ module loas_sparten_planes #(
         end
     endgenerate
 
-    // ----------------------------------------------------------------------------------------------------------- control
+    // --------------------------------------------------------------------------------------------------------- control
     assign mask_rd_en     = start || phase_reg == FIRST || win_end;
     assign mask_rd_bank   = bank_reg;
     assign mask_rd_window = start ? {WIN_AW{1'b0}} : ahead_reg[WIN_AW-1:0];
@@ -188,7 +193,7 @@ module loas_sparten_planes #(
         end
     end
 
-    // ------------------------------------------------------------------------------------------------------------ planes
+    // ---------------------------------------------------------------------------------------------------------- planes
     reg  [STEP_W-1:0] step_reg;       // of the read
     wire [WIDE*(T+1)-1:0] chain;
 

@@ -5,9 +5,10 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: timesteps come one after the other, so one adder is enough; but they take turns within a window, so there is a sum for each.
-// Contract: s_* is the stream of loas_sparten_weights; an entry is taken each cycle unless a column has ended and the sums of the one
-// before were not taken. m_*: the T sums of each column, m_last with the task's last.
+// Problem: timesteps come one after the other, so one adder is enough; but they take turns within a window, so there is
+// a sum for each.
+// Contract: s_* is the stream of loas_sparten_weights; an entry is taken each cycle unless a column has ended and the
+// sums of the one before were not taken. m_*: the T sums of each column, m_last with the task's last.
 // Stages: an entry is added in the cycle after it was taken.
 // Widths: the packer bounds the sum of |w| of a column, so the sum of every subset fits ACC_W.
 module loas_sparten_sums #(
@@ -87,7 +88,8 @@ module loas_sparten_sums #(
             end
             assign chain[ACC_W*(t+1) +: ACC_W] = chain[ACC_W*t +: ACC_W] | (acc_reg[t*ACC_W +: ACC_W] & {ACC_W{here}});
             always @(posedge clk) begin
-                if (valid_reg && go && (here || col_last_reg)) acc_reg[t*ACC_W +: ACC_W] <= col_last_reg ? {ACC_W{1'b0}} : sum;
+                if (valid_reg && go && (here || col_last_reg))
+                    acc_reg[t*ACC_W +: ACC_W] <= col_last_reg ? {ACC_W{1'b0}} : sum;
                 if (done) m_sum_reg[t*ACC_W +: ACC_W] <= here ? sum : acc_reg[t*ACC_W +: ACC_W];
                 if (rst) acc_reg[t*ACC_W +: ACC_W] <= {ACC_W{1'b0}};
             end

@@ -5,15 +5,15 @@
 `timescale 1ns / 1ps
 `default_nettype none
 
-// Problem: every timestep goes over the weights of a window from the first on, but the lines of a task come once, in order. So the
-// lines that a window can reach stay in a small ring, as the weights of a chunk stay in SparTen's buffer.
+// Problem: every timestep goes over the weights of a window from the first on, but the lines of a task come once, in
+// order. So the lines that a window can reach stay in a small ring, as the weights of a chunk stay in SparTen's buffer.
 //
-// Contract: s_* are the entries of loas_sparten_join, each match with the place of its weight, counted from the start of the task's
-// first line, and that of the first weight of its window. The lines come at w_*, w_last with the last, none for a task without
-// weights. Out at m_* the same entries with their weights, in order, two cycles later. All lines of a task are taken when its end goes
-// out; a match that it comes with may go out alone before it.
-// Rate: an entry a cycle, also from one task to the next, as long as the lines come. The ring is at least a line ahead of what the
-// windows so far have reached.
+// Contract: s_* are the entries of loas_sparten_join, each match with the place of its weight, counted from the start
+// of the task's first line, and that of the first weight of its window. The lines come at w_*, w_last with the last,
+// none for a task without weights. Out at m_* the same entries with their weights, in order, two cycles later. All
+// lines of a task are taken when its end goes out; a match that it comes with may go out alone before it.
+// Rate: an entry a cycle, also from one task to the next, as long as the lines come. The ring is at least a line ahead
+// of what the windows so far have reached.
 module loas_sparten_weights #(
     parameter integer WIDE     = 128,    // places of a window
     parameter integer WEIGHT_W = 8,
@@ -53,12 +53,13 @@ module loas_sparten_weights #(
 
     localparam integer WSLOT_W = WEIGHT_W <= 4 ? 4 : 8;
     localparam integer SLOT_B  = $clog2(LINE_W / WSLOT_W);
-    localparam integer REACH   = (WIDE * WSLOT_W + LINE_W - 1) / LINE_W;   // a window that begins inside a line reaches one more
+    // a window that begins inside a line reaches one more
+    localparam integer REACH   = (WIDE * WSLOT_W + LINE_W - 1) / LINE_W;
     localparam integer RING_B  = $clog2(REACH + 1);
     localparam integer RING    = 1 << RING_B;
     localparam integer NUM_W   = POS_W - SLOT_B;
 
-    // ------------------------------------------------------------------------------------------------ F4: is the line there
+    // ------------------------------------------------------------------------------------------- F4: is the line there
     reg                f4_valid_reg;
     reg                f4_match_reg;
     reg                f4_col_last_reg;
@@ -72,13 +73,14 @@ module loas_sparten_weights #(
     reg                open_reg;          // the task at hand has weights, and its lines may be taken
     reg                ended_reg;         // its last was
     reg [NUM_W-1:0]    high_reg;          // lines of the task that were taken
-    reg [NUM_W-1:0]    low_reg;           // those in front are needed no more: line of the first weight of the window in F4
+    // those in front are needed no more: line of the first weight of the window in F4
+    reg [NUM_W-1:0]    low_reg;
 
     reg                m_valid_reg;
     wire               m_go   = !m_valid_reg || m_ready;
     wire               move   = s_valid && s_ready;
-    // A line that comes later may not take the place of one that is needed: high < low + RING. At the end nothing is. What F4 reads
-    // while the next entry moves in may be written in the same cycle: the RAM still gives the old line.
+    // A line that comes later may not take the place of one that is needed: high < low + RING. At the end nothing is.
+    // What F4 reads while the next entry moves in may be written in the same cycle: the RAM still gives the old line.
     wire [NUM_W-1:0]   low    = move ? s_first[POS_W-1:SLOT_B] : low_reg;
     wire               room   = {1'b0, high_reg} < {1'b0, low} + RING[NUM_W:0];
     wire               rest   = f4_task_last_reg && f4_weights_reg && !ended_reg;
@@ -126,7 +128,7 @@ module loas_sparten_weights #(
         end
     end
 
-    // ------------------------------------------------------------------------------------------------------ F5: the weight
+    // -------------------------------------------------------------------------------------------------- F5: the weight
     reg                m_match_reg;
     reg                m_col_last_reg;
     reg                m_task_last_reg;
