@@ -140,6 +140,7 @@ CASES = [
     ("loas_skid", {"W": 1}),
     ("loas_cut", {"W": 12, "CUT": 0}),
     ("loas_cut", {"W": 12, "CUT": 1}),
+    ("loas_cut", {"W": 12, "CUT": 2}),
     ("loas_width_adapter", {"S_W": 128, "M_W": 32}),
     ("loas_width_adapter", {"S_W": 8, "M_W": 64}),
 ]

@@ -188,30 +188,16 @@ module loas_compressor #(
     wire [COUNT_W-1:0]        s1_count;
     reg  [PART_W-1:0]         s1_part;
 
+    wire s1_room;
+    assign read_ready = !read_valid_reg || s1_room;
+
+    loas_cut #(.W(ENTRY_W + 1), .CUT(DEEP != 0 ? 2 : 0)) read_cut_inst (
+        .clk(clk), .rst(rst), .s_valid(read_valid_reg), .s_ready(s1_room), .s_data({read_last_reg, rd_data}),
+        .m_valid(s1_valid), .m_ready(s1_ready), .m_data({s1_last, s1_data})
+    );
+
     genvar k;
     generate
-        if (DEEP != 0) begin : gen_cut
-            reg               valid_reg, last_reg;
-            reg [ENTRY_W-1:0] data_reg;
-            wire              room = !valid_reg || s1_ready;
-            assign read_ready = !read_valid_reg || room;
-            assign s1_valid   = valid_reg;
-            assign s1_last    = last_reg;
-            assign s1_data    = data_reg;
-            always @(posedge clk) begin
-                if (room) begin
-                    valid_reg <= read_valid_reg;
-                    last_reg  <= read_last_reg;
-                    data_reg  <= rd_data;
-                end
-                if (rst) valid_reg <= 1'b0;
-            end
-        end else begin : gen_direct
-            assign read_ready = !read_valid_reg || s1_ready;
-            assign s1_valid   = read_valid_reg;
-            assign s1_last    = read_last_reg;
-            assign s1_data    = rd_data;
-        end
         for (k = 0; k < SLICE_W; k = k + 1) begin : gen_word
             assign s1_keep[k] = |s1_data[k*T +: T] && !cfg_readout;
             assign s1_words[k*WORD_W +: T] = s1_data[k*T +: T];

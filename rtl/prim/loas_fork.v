@@ -26,6 +26,12 @@ module loas_fork #(
     output wire [N-1:0] done
 );
 
+    generate
+        if (N < 1) begin : gen_illegal
+            loas_fork_N_must_be_at_least_1 rule_inst ();
+        end
+    endgenerate
+
     reg [N-1:0] done_reg;
 
     wire [N-1:0] taken = done_reg | m_ready;

@@ -7,11 +7,11 @@
 
 // Problem: N readers ask for lines one at a time, and there are hints of lines that will be read soon.
 //
-// Contract: a request holds until req_ready. Requests are served round robin, a register before the cache (with DEEP a
-// skid buffer, since the cache's answer comes late in the cycle). Hints go out in cycles in which no reader asks, as
-// reads with rd_fetch, which have no response; hint_ready tells that a hint would be taken, also when there is none.
-// The response to a read comes in the cycle after the cache has accepted it (loas_fiber_cache), and req_rsp_valid says
-// whose it is. rd_keep marks reads of the readers named in KEEP: their lines will be read again, by another task.
+// Contract: a request holds until req_ready. Requests are served round robin, through a register, or with DEEP a skid
+// buffer, before the cache. Hints go out in cycles in which no reader asks, as reads with rd_fetch, which have no
+// response; hint_ready tells that a hint would be taken, also when there is none. A read has its response before the
+// cache accepts the next one of this port, or in the same cycle (loas_fiber_cache), and req_rsp_valid says whose it is.
+// rd_keep marks reads of the readers named in KEEP: their lines will be read again, by another task.
 module loas_line_port #(
     parameter integer N    = 5,
     parameter [31:0]  KEEP = 32'd1,   // bit i: that of reader i
@@ -68,36 +68,14 @@ module loas_line_port #(
 
     loas_arb_rr #(.N(N)) arb_inst (.clk(clk), .rst(rst), .req(req_valid), .advance(free), .grant(grant));
 
-    generate
-        if (DEEP != 0) begin : gen_cut
-            loas_skid #(.W(33 + N)) ask_inst (
-                .clk(clk), .rst(rst), .s_valid(ask), .s_ready(free), .s_data({none, grant, ask_addr}),
-                .m_valid(rd_valid), .m_ready(rd_ready), .m_data({rd_fetch, rd_owner, rd_addr})
-            );
-        end else begin : gen_register
-            reg          valid_reg;
-            reg          fetch_reg;
-            reg  [N-1:0] owner_reg;
-            reg  [31:0]  addr_reg;
-            assign free     = !valid_reg || rd_ready;
-            assign rd_valid = valid_reg;
-            assign rd_fetch = fetch_reg;
-            assign rd_owner = owner_reg;
-            assign rd_addr  = addr_reg;
-            always @(posedge clk) begin
-                if (free) begin
-                    valid_reg <= ask;
-                    fetch_reg <= none;
-                    owner_reg <= grant;
-                    addr_reg  <= ask_addr;
-                end
-                if (rst) valid_reg <= 1'b0;
-            end
-        end
-    endgenerate
+    // with DEEP the cache's answer comes too late in the cycle to be passed on in it
+    loas_cut #(.W(33 + N), .CUT(DEEP != 0 ? 1 : 2)) ask_cut_inst (
+        .clk(clk), .rst(rst), .s_valid(ask), .s_ready(free), .s_data({none, grant, ask_addr}),
+        .m_valid(rd_valid), .m_ready(rd_ready), .m_data({rd_fetch, rd_owner, rd_addr})
+    );
 
     always @(posedge clk) begin
-        // the response comes in the cycle after the acceptance
+        // the response comes before the next read is accepted, or in the same cycle
         if (rd_valid && rd_ready) rsp_owner_reg <= rd_owner;
     end
 
