@@ -138,53 +138,52 @@ module loas_layer_regs #(
     end
 
     always @(posedge clk) begin
-        if (step & walk) begin
-            if (second) branch_reg <= {word, branch_reg[511:32]};
-            else        window_reg <= {word, window_reg[511:32]};
-        end
-        if (step & ~walk) begin
-            case (index)
-                `LOAS_DESC_CONTROL:     control_reg <= word[15:0];
-                `LOAS_DESC_ROWS: begin
-                    m_reg    <= word[23:0];
-                    tile_reg <= word[31:24];
-                end
-                `LOAS_DESC_K:           k_reg <= word[16:0];
-                `LOAS_DESC_N:           n_reg <= word[16:0];
-                `LOAS_DESC_A_BASE:      a_base_reg <= word;
-                `LOAS_DESC_A_STRIDE:    a_stride_reg <= word;
-                `LOAS_DESC_BLOCK_TABLE: table_reg <= word;
-                `LOAS_DESC_B_BASE:      b_base_reg <= word;
-                `LOAS_DESC_B_END:       b_end_reg <= word;
-                `LOAS_DESC_OUT_BASE:    out_base_reg <= word;
-                `LOAS_DESC_OUT_STRIDE:  out_stride_reg <= word;
-                `LOAS_DESC_NEURON: begin
-                    leak_reg  <= word[8:0];
-                    steps_reg <= word[13:9];
-                    cols_reg  <= word[26:16];
-                end
-                `LOAS_DESC_STATE:       membranes_reg <= word;
-                `LOAS_DESC_PERF_PTR:    perf_reg <= word;
-                `LOAS_DESC_WALK: begin
-                    // fully connected, unless a walk record follows
-                    walk_ptr_reg <= word;
-                    window_reg   <= whole_row;
-                    branch_reg   <= 512'd0;
-                end
-                default: ;
-            endcase
-            // n and readout are known from word 4 on, long before they are needed
-            row_bytes_reg <= readout ? n_words << 2 : (n_chunks + n_word_chunks + 32'd1) << CHUNK_B;
-            entries_reg   <= readout ? n_reg : n_slices[16:0];
-        end
-        if (size_step) begin
+        if (step) begin
+            if (walk) begin
+                if (second) branch_reg <= {word, branch_reg[511:32]};
+                else        window_reg <= {word, window_reg[511:32]};
+            end else begin
+                case (index)
+                    `LOAS_DESC_CONTROL:     control_reg <= word[15:0];
+                    `LOAS_DESC_ROWS: begin
+                        m_reg    <= word[23:0];
+                        tile_reg <= word[31:24];
+                    end
+                    `LOAS_DESC_K:           k_reg <= word[16:0];
+                    `LOAS_DESC_N:           n_reg <= word[16:0];
+                    `LOAS_DESC_A_BASE:      a_base_reg <= word;
+                    `LOAS_DESC_A_STRIDE:    a_stride_reg <= word;
+                    `LOAS_DESC_BLOCK_TABLE: table_reg <= word;
+                    `LOAS_DESC_B_BASE:      b_base_reg <= word;
+                    `LOAS_DESC_B_END:       b_end_reg <= word;
+                    `LOAS_DESC_OUT_BASE:    out_base_reg <= word;
+                    `LOAS_DESC_OUT_STRIDE:  out_stride_reg <= word;
+                    `LOAS_DESC_NEURON: begin
+                        leak_reg  <= word[8:0];
+                        steps_reg <= word[13:9];
+                        cols_reg  <= word[26:16];
+                    end
+                    `LOAS_DESC_STATE:       membranes_reg <= word;
+                    `LOAS_DESC_PERF_PTR:    perf_reg <= word;
+                    `LOAS_DESC_WALK: begin
+                        // fully connected, unless a walk record follows
+                        walk_ptr_reg <= word;
+                        window_reg   <= whole_row;
+                        branch_reg   <= 512'd0;
+                    end
+                    default: ;
+                endcase
+                // n and readout are known from word 4 on, long before they are needed
+                row_bytes_reg <= readout ? n_words << 2 : (n_chunks + n_word_chunks + 32'd1) << CHUNK_B;
+                entries_reg   <= readout ? n_reg : n_slices[16:0];
+            end
+        end else if (size_step) begin
             need_reg <= {23'd0, tile_reg, 1'b0} * {15'd0, entries_reg};
             taps_reg  <=
                 {8'd0, window_reg[32*`LOAS_WALK_KERNEL +: 8]} * {8'd0, window_reg[32*`LOAS_WALK_KERNEL + 8 +: 8]};
             taps2_reg <=
                 {8'd0, branch_reg[32*`LOAS_WALK_KERNEL +: 8]} * {8'd0, branch_reg[32*`LOAS_WALK_KERNEL + 8 +: 8]};
-        end
-        if (fit_step) begin
+        end else if (fit_step) begin
             bits_reg  <= {16'd0, taps_reg} * {16'd0, window_reg[32*`LOAS_WALK_PAD + 16 +: 16]};
             bits2_reg <= {16'd0, taps2_reg} * {16'd0, branch_reg[32*`LOAS_WALK_PAD + 16 +: 16]};
         end
