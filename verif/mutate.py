@@ -313,7 +313,7 @@ def generate(block: Block, number: int, seed: int, with_proof: bool, fresh: bool
     console.print(f"{block.name:12} {result.killed} of {number} generated mutants killed, {time.monotonic() - start:.0f} s")
     yield result
     design = Design(block.top, folder / "flat.il", block.harness, block.observed, block.guards, block.relations)
-    key = digest([folder / "flat.il", ROOT / "scripts" / "mutant_proof.py", *([block.harness] if block.harness else ())],
+    key = digest([folder / "flat.il", ROOT / "verif" / "mutant_proof.py", *([block.harness] if block.harness else ())],
                  block.observed, block.guards, block.relations)
     journal = Journal(folder / "proofs.jsonl", key, fresh)
 

@@ -10,7 +10,7 @@ from typing import Any
 import cocotb
 import pytest
 
-from lib.lockstep import Loop
+from verif.lib.lockstep import Loop
 
 
 class Look:
@@ -59,6 +59,6 @@ async def takers(dut: Any, busy: float, gaps: float) -> None:
 
 @pytest.mark.parametrize("number", [1, 5])
 def test_fork(sim: str, number: int) -> None:
-    from lib.sim import run
+    from verif.lib.sim import run
 
     run("loas_fork", "test_fork", sim, {"N": number})
