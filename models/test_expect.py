@@ -24,7 +24,7 @@ from scripts.importer.expect import Expectation, read_expectation
 from scripts.importer.network import Imported, import_graph
 from scripts.test_nir_mapping import RULES, affine, conv, fire, flatten, graph, grid, lif, pool, spikes
 
-SILENT = Path(__file__).parent / "cases" / "09_silent"
+SILENT = Path(__file__).parents[1] / "scripts" / "cases" / "09_silent"
 HERE = Path(__file__).resolve().parents[1] / "models" / "conformance"
 CASE = ("--T", 4, "--encoding", "spikes", "--dt", 1, "--reset", "hard", "--comparison", ">=", "--if-gain", "per-step")
 
