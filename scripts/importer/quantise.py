@@ -251,7 +251,7 @@ def quantise(
         scale = scales(reals, options.top, one) * (1.0 if clip is None else clip)
         fixed = maker.fixed(weights, bias) if bounded and not stage.readout else np.full(len(bias), UNKNOWN)
         layer, scale = maker.fit(scale, fixed, notes)
-        return Quantised(layer, np.ldexp(scale, reals.shift), maker.rounding(layer, scale, fixed, clip is not None), notes)
+        return Quantised(layer, np.ldexp(scale, reals.shift), maker.rounding(layer, scale, fixed), notes)
 
 
 def _reals(weights: Floats, bias: Floats, theta: Floats, one: bool) -> Reals:
@@ -391,7 +391,7 @@ class _Maker:
                          f"to fit MEM_W = {cfg.MEM_W} of {cfg.name}")  # fmt: skip
         return layer, scale, constant
 
-    def rounding(self, layer: Layer, scale: Floats, fixed: npt.NDArray[np.int64], clipped: bool) -> Rounding:
+    def rounding(self, layer: Layer, scale: Floats, fixed: npt.NDArray[np.int64]) -> Rounding:
         """What the integers are off by, from the integers themselves."""
         r, stage = self.reals, self.stage
         w, b, theta = (array.astype(np.float64) for array in (layer.weights, layer.bias, layer.threshold))
@@ -410,7 +410,7 @@ class _Maker:
         if self.soft and self.contract.comparison == ">":
             over = np.abs(theta * scale - r.theta)
         leak = 0.0 if stage.readout else _leak_off(stage, layer.leak, self.contract.steps)
-        return Rounding(off_w, off_b, off_theta, Off.of(over[same], size[same]), leak, clipped)
+        return Rounding(off_w, off_b, off_theta, Off.of(over[same], size[same]), leak)
 
 
 def join(stages: list[Stage], layers: list[Layer], inputs: Mapping[str, int]) -> list[Layer]:

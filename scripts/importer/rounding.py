@@ -40,7 +40,6 @@ class Rounding:
         bias, threshold: In parts of the threshold; the bias of a readout in parts of the largest weight.
         subtracted: What a spike takes off the membrane, where it is more than the threshold (> with a subtraction): in parts of it.
         leak: 256 beta - lambda.
-        clipped: Scales were chosen by calibration, so that large weights saturate.
     """
 
     weights: Off = Off()
@@ -48,7 +47,6 @@ class Rounding:
     threshold: Off = Off()
     subtracted: Off = Off()
     leak: float = 0.0
-    clipped: bool = False
 
     def facts(self) -> dict[str, Any]:
         """For JSON; {} if nothing was rounded."""
